@@ -1,0 +1,1 @@
+"""Knowledge distillation, diffusion models and contrastive learning, written against tinygrad_lite."""

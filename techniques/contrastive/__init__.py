@@ -1,0 +1,1 @@
+"""Contrastive learning: two views of one sample attract, views of different samples repel."""

@@ -1,0 +1,3 @@
+"""Cases of the techniques' losses: written as those of the ops in tinygrad_lite.checking.cases."""
+
+CASES = []

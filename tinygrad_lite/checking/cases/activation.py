@@ -1,0 +1,13 @@
+"""Cases of `ops/activation.py`."""
+
+from tinygrad_lite.checking.cases.case import Case, normal, spread
+
+CASES = [
+    Case("relu", lambda t, x: t.relu(x) * x, (spread(3, 5),)),
+    Case("sigmoid", lambda t, x: t.sigmoid(x), (normal(3, 5, std=3),)),
+    Case("sigmoid: 0-d", lambda t, x: t.sigmoid(x), (normal(),)),
+    Case("tanh", lambda t, x: t.tanh(x), (normal(3, 5),)),
+    Case("silu", lambda t, x: t.nn.functional.silu(x), (normal(3, 5, std=2),)),
+    Case("gelu: exact", lambda t, x: t.nn.functional.gelu(x), (normal(3, 5, std=2),)),
+    Case("gelu: tanh", lambda t, x: t.nn.functional.gelu(x, approximate="tanh"), (normal(3, 5, std=2),)),
+]

@@ -1,0 +1,40 @@
+"""Cases of `ops/elementwise.py`."""
+
+from tinygrad_lite.checking.cases.case import Case, booleans, constant, normal, strided, uniform
+
+CASES = [
+    Case("add: same shape", lambda t, a, b: a + b, (normal(3, 5), normal(3, 5))),
+    Case("add: rows and columns broadcast", lambda t, a, b: a + b, (normal(3, 1), normal(5))),
+    Case("add: a number on either side", lambda t, a: 2 + a + 0.5, (normal(3, 5),)),
+    Case("add: 0-d and empty", lambda t, a, b: a + b, (normal(), normal(0, 3))),
+    Case("sub: broadcast", lambda t, a, b: a - b, (normal(2, 3, 5), normal(3, 1))),
+    Case("sub: from a number", lambda t, a: 2 - a, (normal(3, 5),)),
+    Case("neg", lambda t, x: -x, (normal(3, 5),)),
+    Case("mul: same shape, one strided", lambda t, a, b: a * b, (strided(normal(3, 5)), normal(3, 5))),
+    Case("mul: broadcast", lambda t, a, b: a * b, (normal(3, 5), normal(5))),
+    Case("mul: a scalar tensor", lambda t, a, b: a * b, (normal(), normal(3, 5))),
+    Case("mul: a tensor by itself", lambda t, x: x * x, (normal(3, 5),)),
+    Case("mul: numbers", lambda t, x: 2 * x * 0.5, (normal(3, 5),)),
+    Case("mul: by booleans", lambda t, x, mask: x * mask, (normal(3, 5), booleans(3, 5))),
+    Case("div: broadcast", lambda t, a, b: a / b, (normal(3, 5), uniform(0.5, 2, 5))),
+    Case("div: by a number, and a number by it", lambda t, x: 3 / (x / 7), (uniform(0.5, 2, 3, 5),)),
+    Case("exp", lambda t, x: t.exp(x), (normal(3, 5),)),
+    Case("exp: 0-d", lambda t, x: t.exp(x), (normal(),)),
+    Case("log", lambda t, x: t.log(x), (uniform(0.5, 3, 3, 5),)),
+    Case("sqrt", lambda t, x: t.sqrt(x), (uniform(0.5, 3, 3, 5),)),
+    Case("erf: both sides of the seam", lambda t, x: t.erf(x), (normal(7, 5, std=1.5),)),
+    Case("pow: a square", lambda t, x: x**2, (normal(3, 5),)),
+    Case("pow: a cube, also at 0", lambda t, x: t.pow(x, 3), (constant([-1.5, 0.0, 0.5]),)),
+    Case("pow: a square at 0", lambda t, x: x**2, (constant([-1.5, 0.0, 0.5]),)),
+    Case("pow: the number 0", lambda t, x: x**0 * x, (normal(3, 5),)),
+    Case("pow: a negative fraction", lambda t, x: x**-1.5, (uniform(0.5, 3, 3, 5),)),
+    Case("pow: tensor to a tensor, broadcast", lambda t, a, b: a**b, (uniform(0.5, 2, 3, 5), normal(5))),
+    Case("pow: a number to a tensor", lambda t, b: 2.5**b, (normal(3, 5),)),
+    Case(
+        "where: both sides broadcast",
+        lambda t, mask, a, b: t.where(mask, a, b),
+        (booleans(3, 5), normal(5), normal(3, 1)),
+    ),
+    Case("where: a number", lambda t, mask, a: t.where(mask, a, 2.5), (booleans(3, 5), normal(3, 5))),
+    Case("to: float32 and back", lambda t, x: (x * 3).to(t.float64) * x, (normal(3, 5),)),
+]

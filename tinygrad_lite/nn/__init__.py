@@ -1,0 +1,3 @@
+"""Layers, initializers and functions."""
+
+from tinygrad_lite.nn import functional

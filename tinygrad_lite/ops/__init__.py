@@ -1,0 +1,1 @@
+"""Every differentiable operation: a file for each family, forward beside backward."""

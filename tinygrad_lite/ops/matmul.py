@@ -1,0 +1,83 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from tinygrad_lite.engine import Function
+from tinygrad_lite.ops.reduce import sum
+from tinygrad_lite.ops.shape import reshape, squeeze, transpose, unsqueeze
+from tinygrad_lite.tensor import Tensor, TensorLike
+
+
+class MatMul(Function):
+    """A·B, over batches that broadcast together.
+
+    Gradient:  ∂L/∂A = G·Bᵀ,  ∂L/∂B = Aᵀ·G.
+    Shapes:    (…, n, k), (…, k, m) → (…, n, m).
+    """
+
+    broadcasts = True  # the batch dimensions do
+
+    def forward(self, a, b):
+        return a @ b
+
+    def backward(self, grad, a, b):
+        da = grad @ transpose(b, -1, -2) if self.needs_input_grad[0] else None
+        db = transpose(a, -1, -2) @ grad if self.needs_input_grad[1] else None
+        return da, db
+
+
+def matmul(a: TensorLike, b: TensorLike) -> Tensor:
+    """The matrix product: (…, n, k), (…, k, m) → (…, n, m), batches broadcast; or a vector on either side.
+
+    Raises:
+        ValueError: for 0-d inputs, or lengths k that differ.
+    """
+    if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[0 if b.ndim == 1 else -2]:
+        raise ValueError(
+            f"matmul: needs (…, n, k) and (…, k, m), or vectors of length k; got {tuple(a.shape)} and "
+            f"{tuple(b.shape)}"
+        )
+    rows = unsqueeze(a, 0) if a.ndim == 1 else a
+    columns = unsqueeze(b, 1) if b.ndim == 1 else b
+    product = MatMul()(rows, columns)
+    dropped = ((-2,) if a.ndim == 1 else ()) + ((-1,) if b.ndim == 1 else ())
+    return squeeze(product, dropped) if dropped else product
+
+
+class Linear(Function):
+    """y = x·Wᵀ + b: each row of W (out, in) makes one output.
+
+    Gradient:  ∂L/∂x = G·W,  ∂L/∂W = Gᵀ·x,  ∂L/∂b = Σ G, summed over all but the last dimension.
+    Shapes:    (…, in), (out, in), (out,) or None → (…, out).
+    Raises:    ValueError for shapes that do not fit.
+    """
+
+    def forward(self, x, weight, bias):
+        if x.ndim == 0 or weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
+            raise ValueError(
+                f"linear: needs x (…, in), weight (out, in); got {tuple(x.shape)}, {tuple(weight.shape)}"
+            )
+        if bias is not None and tuple(bias.shape) != (weight.shape[0],):
+            raise ValueError(f"linear: bias needs shape ({weight.shape[0]},); got {tuple(bias.shape)}")
+        self.shape = x.shape
+        out = x.reshape(-1, x.shape[-1]) @ weight.T
+        if bias is not None:
+            out += bias
+        return out.reshape(*x.shape[:-1], weight.shape[0])
+
+    def backward(self, grad, x, weight):
+        G, X = reshape(grad, -1, grad.shape[-1]), reshape(x, -1, x.shape[-1])
+        needs_x, needs_weight, needs_bias = self.needs_input_grad
+        dx = reshape(G @ weight, self.shape) if needs_x else None
+        dweight = transpose(G, 0, 1) @ X if needs_weight else None
+        dbias = sum(G, 0) if needs_bias else None
+        return dx, dweight, dbias
+
+
+def linear(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor:
+    """x·Wᵀ + b: (…, in), W (out, in), b (out,) → (…, out).
+
+    Raises:
+        ValueError: for shapes that do not fit.
+    """
+    return Linear()(input, weight, bias)
