@@ -236,7 +236,7 @@ def _is_open_to(module: str, i: Import) -> bool:
 SHARED_ATTRIBUTES = ("shape", "ndim", "dtype")
 FOR_INTEGERS = ("len", "range", "tuple", "list", "zip", "enumerate", "reversed", "sorted", "slice", "abs")
 STATEMENTS = (ast.Assign, ast.Return, ast.If, ast.For)
-FOR_ARRAYS = ("tinygrad_lite.backend", "tinygrad_lite.kernels")
+FOR_ONE_OF_THEM = tuple(f"tinygrad_lite.{name}" for name in ("backend", "kernels", "tensor", "engine"))
 
 
 class _BackwardReader(ast.NodeVisitor):
@@ -318,10 +318,10 @@ def _names_in(nodes: list[ast.expr]) -> set[str]:
 
 
 def _functions_for_both(path: str, tree: ast.Module) -> set[str]:
-    """The names in a file that stand for functions (or modules of them) of ours, but for arrays-only ones."""
+    """The names in a file that stand for functions (or modules of them) of ours, on arrays and Tensors."""
     names = {*functions_in(tree), *classes_in(tree)}
     for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and unit_of(origin_of(node, path)) not in ("", *FOR_ARRAYS):
+        if isinstance(node, ast.ImportFrom) and unit_of(origin_of(node, path)) not in ("", *FOR_ONE_OF_THEM):
             names.update(alias.asname or alias.name for alias in node.names)
     return names
 

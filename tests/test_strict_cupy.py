@@ -314,6 +314,7 @@ STRICTER = [
     (lambda: pickle.dumps(gpu([1, 2])), "pickling x copies"),
     (lambda: operator.eq(gpu([1, 2]), None), "got NoneType"),
     # waits
+    (lambda: gpu([1, 2])[True], "bool as an index"),
     (lambda: gpu([1, 2])[gpu([1, 0], "?")], r"mask takes .*cupy\.where\(mask, x, other\)"),
     (lambda: put(gpu([1, 2]), gpu([True, False], "?"), 5), "mask takes"),
     (lambda: gpu([1, 2, 3])[: gpu(2, "i8")], "a slice's bound on the device is waited for"),
@@ -362,6 +363,16 @@ def test_a_host_operand_is_told_to_be_uploaded():
         gpu([1, 2]) + np.ones(2, "f4")
 
 
+def test_an_out_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"cupy\.add: out needs the result's shape \(2,\); got \(3, 2\)"):
+        xp.add(gpu([1, 2]), 1, out=xp.zeros((3, 2), "f4"))
+
+
+def test_nothing_warns_or_raises_on_special_values():
+    with np.errstate(all="raise"):
+        assert xp.log(gpu([0])).tolist() == [-np.inf]
+
+
 # -- memory ----------------------------------------------------------------------------------------------
 
 
@@ -380,10 +391,31 @@ def test_x0_is_a_view():
     assert x.tolist() == [11, 2]
 
 
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x[0],
+        lambda x: x.T[:, 1:],
+        lambda x: xp.broadcast_to(x, (2, 2, 3))[0],
+        lambda x: xp.lib.stride_tricks.as_strided(x, (2,), (4,)),
+    ],
+)
+def test_the_base_of_a_view_is_the_array_that_owns_the_memory(view):
+    x = xp.ones((2, 3), "f4")
+    assert view(x).base is x
+    assert view(x.copy() + x).base is not x
+
+
+def test_an_array_of_its_own_has_no_base():
+    x = xp.ones((2, 3))
+    assert [y.base for y in (x, x + x, x.copy(), xp.tile(x, 2), x.sum())] == [None] * 5
+
+
 def test_elementwise_results_are_c_ordered_whatever_came_in():
     x = gpu(np.ones((2, 3))).T
-    assert x.flags.f_contiguous
-    for result in (x + x, xp.exp(x), xp.where(x > 0, x, 0)):
+    mask = gpu(np.ones((2, 3)), "?").T
+    assert x.flags == mask.flags == (False, True)
+    for result in (x + x, xp.exp(x), ~mask, xp.where(mask, x, x), xp.ascontiguousarray(x)):
         assert result.flags.c_contiguous
 
 
@@ -432,7 +464,7 @@ def test_set_takes_a_host_array_of_its_shape_and_dtype():
         x.set(np.array([3.0, 4.0]))
 
 
-# -- the same as NumPy for any shape ---------------------------------------------------------------------
+# -- the same as NumPy -----------------------------------------------------------------------------------
 
 
 @given(mutually_broadcastable_shapes(num_shapes=2, max_dims=3, max_side=3))
@@ -450,6 +482,22 @@ def test_reductions_are_numpys_and_never_scalars(shape, data):
     result = gpu(host, "f8").sum(axis=axis)
     assert isinstance(result, xp.ndarray)
     assert result.tolist() == host.sum(axis=axis).tolist()
+
+
+def test_reflected_operators_keep_the_order_of_their_operands():
+    x = gpu([1, 2])
+    assert [(6 - x).tolist(), (6 / x).tolist(), (2**x).tolist()] == [[5, 4], [6, 3], [2, 4]]
+
+
+def test_argsort_keeps_the_order_of_equal_elements():
+    x = gpu(np.arange(100) % 2)
+    assert xp.argsort(x).tolist() == [*range(0, 100, 2), *range(1, 100, 2)]
+
+
+def test_clip_writes_into_out():
+    x = gpu([-2, 0, 2])
+    assert xp.clip(x, -1, 1, out=x) is x
+    assert x.tolist() == [-1, 0, 1]
 
 
 # -- generators, devices, modules ------------------------------------------------------------------------

@@ -46,7 +46,7 @@ class TestEveryCase:
 
     def test_fused_and_plain_backward_agree(self, case, monkeypatch):
         inputs = case.inputs()
-        output, gradients = run(case, inputs)
+        _, gradients = run(case, inputs)
         for cls in {type(node) for node in nodes_behind(run(case, inputs)[0])}:
             monkeypatch.setattr(cls, "backward_fused", None)
         _, plain = run(case, inputs)
@@ -70,4 +70,6 @@ def test_every_function_has_a_case():
         tensors = [t.Tensor(x, requires_grad=i in case.differentiable()) for i, x in enumerate(case.inputs())]
         covered |= {type(node) for node in nodes_behind(case.fn(t, *tensors))}
     missing = [cls.__name__ for cls in function_classes() if cls not in covered]
-    assert not missing, f"Function classes without a case in checking/cases or tests/techniques/cases: {missing}"
+    assert not missing, (
+        f"Function classes without a case in checking/cases or tests/techniques/cases: {missing}"
+    )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -52,6 +53,7 @@ IMPLICIT_COPIES = {  # a method that Python or NumPy calls unasked: what the cal
 }
 
 _any_order = np.random.default_rng(0)
+_owners: WeakValueDictionary[int, "Array"] = WeakValueDictionary()  # by the id of a memory: a view's base
 
 
 class Flags(NamedTuple):
@@ -62,7 +64,7 @@ class Flags(NamedTuple):
 class Array:
     """cupy.ndarray: what it shows without a copy, explicit copies, and operators."""
 
-    __slots__ = ("_memory",)
+    __slots__ = ("__weakref__", "_memory", "base")
     __module__ = "cupy"
     __array_priority__ = 100
     __hash__ = None
@@ -70,7 +72,12 @@ class Array:
     def __init__(self, memory: np.ndarray) -> None:
         if not isinstance(memory, np.ndarray):
             raise TypeError("cupy.ndarray: make arrays with cupy.empty, cupy.zeros or cupy.asarray")
-        self._memory = memory
+        owner = memory
+        while getattr(owner, "base", None) is not None:
+            owner = owner.base
+        self._memory, self.base = memory, _owners.get(id(owner))
+        if self.base is None:
+            _owners[id(owner)] = self
 
     def __getattr__(self, name: str) -> Any:
         raise absent("cupy.ndarray", name)

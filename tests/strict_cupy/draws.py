@@ -10,7 +10,7 @@ from .array import Array, absent, wrap
 class Generator:
     """cupy.random.Generator: no normal, choice, permutation or shuffle, and other bits than NumPy's."""
 
-    def __init__(self, seed: int | None) -> None:
+    def __init__(self, seed: int | None = None) -> None:
         self._host = np.random.default_rng(None if seed is None else [seed, 0xC0DA])
 
     def __getattr__(self, name: str) -> Any:

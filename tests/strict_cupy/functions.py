@@ -206,7 +206,7 @@ def stable(function: Callable) -> Callable:
 
 
 def as_array(function: Callable) -> Callable:
-    """For NumPy's functions that give a Python bool where CuPy's give a device array."""
+    """For NumPy's functions that may give a Python bool or int where CuPy's give a device array."""
     return lambda *args, **kwargs: np.asarray(function(*args, **kwargs))
 
 
@@ -214,6 +214,7 @@ NOT_NUMPYS = {
     "allclose": as_array(np.allclose),
     "argsort": stable(np.argsort),
     "array_equal": as_array(np.array_equal),
+    "count_nonzero": as_array(np.count_nonzero),
     "empty": poisoned(np.empty),
     "empty_like": poisoned(np.empty_like),
     "sort": stable(np.sort),
@@ -315,7 +316,8 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 
 def as_strided(x: Any, shape: Any = None, strides: Any = None) -> Array:
     view = np.lib.stride_tricks.as_strided(memory("cupy.lib.stride_tricks.as_strided", x), shape, strides)
-    view.flags.writeable = view.flags.writeable and not _overlaps(view)
+    if _overlaps(view):
+        view.flags.writeable = False
     return Array(view)
 
 

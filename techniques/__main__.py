@@ -1,0 +1,139 @@
+"""Run the techniques on the bundled digits: python -m techniques demo | distill | diffuse | contrast."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from techniques import report
+from techniques.contrastive.demo import run_demo as contrast
+from techniques.diffusion.demo import run_demo as diffuse
+from techniques.distillation.demo import run_demo as distill
+from tinygrad_lite.backend import cuda_problem, parse_device
+from tinygrad_lite.run import RunError
+
+RUNS = Path("runs")
+
+TECHNIQUES: dict[str, tuple[Callable[..., report.Result], str]] = {
+    "distill": (distill, "a large teacher's soft labels train a small student"),
+    "diffuse": (diffuse, "a UNet learns to take noise away, and draws digits out of noise"),
+    "contrast": (contrast, "a ResNet learns, without labels, which pictures belong together"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what the command line asks for.
+
+    Returns:
+        0; 1 for a run that failed, 2 for bad options (by argparse), 130 after Ctrl-C.
+    """
+    options = _parser().parse_args(argv)
+    out = options.out or _default_folder(options.command, options.resume)
+    try:
+        results = _run(options, out)
+    except KeyboardInterrupt:
+        again = f"python -m techniques {options.command} --out {out} --seed {options.seed} --resume"
+        print(f"\nStopped. To go on from the last checkpoint: {again}", file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(f"techniques: cannot use {error.filename or out}: {error.strerror}", file=sys.stderr)
+        return 1
+    except RunError as error:
+        print(f"techniques: {error}", file=sys.stderr)
+        return 1
+    print(report.table(results))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m techniques", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    demo = commands.add_parser("demo", help="all three, one after the other, in about two minutes")
+    _add_options(demo)
+    for name, (_, summary) in TECHNIQUES.items():
+        command = commands.add_parser(name, help=summary, description=f"On the bundled digits: {summary}.")
+        _add_options(command)
+        command.add_argument(
+            "--epochs",
+            type=_positive,
+            help="passes over the training set; by default as many as the demo takes",
+        )
+    return parser
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, help="folder for everything the run makes; by default a new one under runs/"
+    )
+    parser.add_argument(
+        "--seed", type=_seed, default=0, help="the same seed gives the same numbers (default: 0)"
+    )
+    parser.add_argument(
+        "--device",
+        type=_device,
+        default="cpu",
+        help="cpu (default), or cuda or cuda:1, which need CuPy and a GPU",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the last checkpoint in --out, or in the newest folder",
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on; got {text!r}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on; got {text!r}")
+    return int(text)
+
+
+def _device(text: str) -> str:
+    try:
+        kind, _ = parse_device(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if kind == "cuda" and (problem := cuda_problem()):
+        raise argparse.ArgumentTypeError(f"{text} cannot be used: {problem}")
+    return text
+
+
+def _default_folder(command: str, resume: bool) -> Path:
+    """runs/demo, or the first free one of runs/demo-2, runs/demo-3, …; to resume, the last that is there."""
+    number, folder, last = 1, RUNS / command, RUNS / command
+    while folder.exists():
+        number, last = number + 1, folder
+        folder = RUNS / f"{command}-{number}"
+    return last if resume else folder
+
+
+def _run(options: argparse.Namespace, out: Path) -> list[report.Result]:
+    """Run one technique or all of them in `out`, and write the report there."""
+    names = list(TECHNIQUES) if options.command == "demo" else [options.command]
+    shown = {"command": options.command, "seed": options.seed, "device": options.device}
+    results = []
+    for name in names:
+        run_demo, _ = TECHNIQUES[name]
+        results.append(
+            run_demo(
+                out / name if options.command == "demo" else out,
+                seed=options.seed,
+                epochs=getattr(options, "epochs", None),
+                device=options.device,
+                resume=options.resume,
+            )
+        )
+    numbers, page = report.write(out, results, shown)
+    print(f"\nNumbers: {numbers}\nReport:  {page}\n")
+    return results
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The losses of distillation, each explicit: its value, its gradient, and where they come from."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lite import Function, Tensor, exp, log_softmax, mean, softmax, sum
+
+UNLABELED = -100  # the label of a sample that has none: the teacher alone teaches it
+
+
+class Distillation(Function):
+    """Hinton's loss: the student imitates the teacher's softened outputs, and learns the labels.
+
+    Value:     p = softmax(t/T), q = softmax(s/T), r = softmax(s), for teacher logits t and student logits s;
+               L = α·T²·Σᵢₖ pᵢₖ·(log pᵢₖ − log qᵢₖ)/N − (1−α)·Σᵢₖ Yᵢₖ·log rᵢₖ/M,
+               Y the labels one-hot, a row of zeros for each sample without one; M samples have one.
+    Gradient:  ∂L/∂s = α·T·(q − p)/N + (1−α)·(r − Y)/M, the second term only in rows with a label;
+               none to the teacher, which is frozen.
+    Numerics:  logarithms are those of log_softmax, so nothing overflows and none is of 0. T² makes up for
+               the 1/T² by which softened outputs shrink the gradient. M is 1 where no sample has a label.
+    Shapes:    s, t (N, classes) → a scalar.
+    Known:     equal logits leave (1−α) times the cross-entropy; at α = 0 the teacher does not matter.
+    Source:    Hinton, Vinyals & Dean 2015, arXiv:1503.02531, section 2.
+    """
+
+    def __init__(self, labels: np.ndarray, temperature: float, alpha: float) -> None:
+        self.labels, self.T, self.alpha = labels, temperature, alpha
+        self.M = max(int(np.count_nonzero(labels != UNLABELED)), 1)
+
+    def forward(self, s, t):
+        labels = self.xp.asarray(self.labels)[:, None]
+        self.Y, self.labeled = labels == self.xp.arange(s.shape[1]), labels != UNLABELED
+        log_p, log_q = log_softmax(t / self.T, 1), log_softmax(s / self.T, 1)
+        soft = sum(exp(log_p) * (log_p - log_q)) / s.shape[0]
+        hard = -sum(log_softmax(s, 1) * self.Y) / self.M
+        return self.alpha * self.T**2 * soft + (1 - self.alpha) * hard
+
+    def backward(self, grad, s, t):
+        p, q, r = softmax(t / self.T, 1), softmax(s / self.T, 1), softmax(s, 1)
+        soft = self.alpha * self.T * (q - p) / s.shape[0]
+        hard = (1 - self.alpha) * (r * self.labeled - self.Y) / self.M
+        return grad * (soft + hard), None
+
+
+def distillation_loss(
+    student_logits: Tensor, teacher_logits: Any, labels: Any, temperature: float = 4.0, alpha: float = 0.9
+) -> Tensor:
+    """α·T²·KL(teacher ‖ student) at temperature T, plus (1−α)·cross-entropy; each a mean over samples.
+
+    Args:
+        student_logits: (N, classes).
+        teacher_logits: (N, classes), without a gradient: from `teacher.eval()` under `no_grad()`.
+        labels: (N,) integers; UNLABELED (−100) for a sample without one, which only the first term counts.
+        temperature: T > 0; high ones show more of what the teacher thinks of the wrong classes.
+        alpha: the share of the first term, from 0 to 1.
+
+    Raises:
+        ValueError: for shapes that differ, T ≤ 0, α outside [0, 1], or a teacher that requires a gradient.
+        IndexError: for a label that is no class.
+    """
+    shape, labels = tuple(student_logits.shape), _host_labels(labels)
+    if len(shape) != 2 or tuple(teacher_logits.shape) != shape or labels.shape != shape[:1]:
+        raise ValueError(
+            "distillation_loss: needs student and teacher logits (N, classes) and labels (N,); got "
+            f"{shape}, {tuple(teacher_logits.shape)} and {labels.shape}"
+        )
+    _check_options("distillation_loss", teacher_logits, alpha)
+    if temperature <= 0:
+        raise ValueError(f"distillation_loss: temperature must be positive; got {temperature}")
+    wrong = labels[(labels != UNLABELED) & ((labels < 0) | (labels >= shape[1]))]
+    if wrong.size:
+        raise IndexError(
+            f"distillation_loss: label {wrong[0]} is not one of 0 … {shape[1] - 1}, nor {UNLABELED}"
+        )
+    return Distillation(labels, temperature, alpha)(student_logits, teacher_logits)
+
+
+def _host_labels(labels: Any) -> np.ndarray:
+    return labels.numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+
+
+def _check_options(name: str, teacher: Any, alpha: float) -> None:
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"{name}: alpha must lie in [0, 1]; got {alpha}")
+    if isinstance(teacher, Tensor) and teacher.requires_grad:
+        raise ValueError(f"{name}: the teacher's outputs require a gradient; run it under no_grad()")
+
+
+class RegressionDistillation(Function):
+    """The student imitates the teacher's outputs, and learns the targets, both by squared error.
+
+    Value:     L = α·Σ(s − t)²/n + (1−α)·Σ(s − y)²/n over all n numbers of the student's outputs s,
+               the teacher's t and the targets y.
+    Gradient:  ∂L/∂s = 2·(α·(s − t) + (1−α)·(s − y))/n; none to the teacher and the targets.
+    Shapes:    three times the same → a scalar.
+    Known:     the gradient is that of the squared error to the mixture α·t + (1−α)·y.
+    Source:    Ba & Caruana 2013, arXiv:1312.6184, equation (1), for the first term.
+    """
+
+    def __init__(self, alpha: float) -> None:
+        self.alpha = alpha
+
+    def forward(self, s, t, y):
+        return self.alpha * mean((s - t) ** 2) + (1 - self.alpha) * mean((s - y) ** 2)
+
+    def backward(self, grad, s, t, y):
+        n = math.prod(s.shape)
+        return grad * 2 * (self.alpha * (s - t) + (1 - self.alpha) * (s - y)) / n, None, None
+
+
+def regression_distillation_loss(student: Tensor, teacher: Any, targets: Any, alpha: float = 0.5) -> Tensor:
+    """α times the mean squared error to the teacher's outputs, plus (1−α) times that to the targets.
+
+    Args:
+        student: the student's outputs, any shape.
+        teacher: the teacher's, of the same shape and without a gradient.
+        targets: the true values, of the same shape.
+        alpha: the teacher's share, from 0 to 1.
+
+    Raises:
+        ValueError: for shapes that differ, α outside [0, 1], or a teacher that requires a gradient.
+    """
+    shapes = [tuple(x.shape) for x in (student, teacher, targets)]
+    if len(set(shapes)) > 1:
+        raise ValueError(f"regression_distillation_loss: needs three equal shapes; got {shapes}")
+    _check_options("regression_distillation_loss", teacher, alpha)
+    return RegressionDistillation(alpha)(student, teacher, targets)

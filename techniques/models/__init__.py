@@ -1,0 +1,7 @@
+"""The networks that the techniques train."""
+
+from techniques.models.cnn import CNN
+from techniques.models.mlp import MLP
+from techniques.models.resnet import ResNet
+
+__all__ = ["CNN", "MLP", "ResNet"]
