@@ -54,7 +54,7 @@ def write(folder: Path, results: Sequence[Result], options: dict[str, object]) -
         "options": options,
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
         "machine": platform.machine(),
-        "results": {result.technique: _as_json(result) for result in results},
+        "results": {result.technique: _as_json(result, folder) for result in results},
     }
     numbers, page = folder / "results.json", folder / "report.html"
     _replace(numbers, json.dumps(data, indent=2) + "\n")
@@ -62,8 +62,8 @@ def write(folder: Path, results: Sequence[Result], options: dict[str, object]) -
     return numbers, page
 
 
-def _as_json(result: Result) -> dict[str, object]:
-    pictures = {caption: path.name for caption, path in result.pictures.items()}
+def _as_json(result: Result, folder: Path) -> dict[str, object]:
+    pictures = {caption: str(path.relative_to(folder)) for caption, path in result.pictures.items()}
     return {"figures": result.figures, "seconds": round(result.seconds, 2), "pictures": pictures}
 
 
@@ -75,10 +75,11 @@ def _replace(path: Path, text: str) -> None:
 
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: 1rem 0 } td { padding: .2rem 1.5rem .2rem 0; border-top: 1px solid #ddd }
-td:last-child { text-align: right; font-variant-numeric: tabular-nums } figure { margin: 1.5rem 0 }
-img { max-width: 100%; height: auto } figcaption { color: #666 } code { background: #f4f4f4 }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; margin: 1rem 0 }
+td { padding: .2rem 1.5rem .2rem 0; border-top: 1px solid #ddd }
+td:last-child { text-align: right; font-variant-numeric: tabular-nums }
+figure { margin: 1.5rem 0 } img { max-width: 100%; height: auto } figcaption { color: #666 }
 """
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_lite.backend import Array, ambient_rng, array_module, device_of, to_device, to_numpy
+from tinygrad_lite.backend import Array, ambient_rng, device_of, is_array, to_device, to_numpy
 
 # -- tables --------------------------------------------------------------------------------------------
 
@@ -22,8 +22,7 @@ def linear_schedule(num_steps: int = 1000) -> np.ndarray:
     The factor keeps the noise at the end the same for every T. Source: Ho et al. 2020, arXiv:2006.11239,
     section 4, with T = 1000.
     """
-    scale = 1000 / num_steps
-    return _alphas_cumprod(np.linspace(1e-4 * scale, 0.02 * scale, num_steps))
+    return _alphas_cumprod(np.linspace(1e-4, 0.02, num_steps) * 1000 / num_steps)
 
 
 def cosine_schedule(num_steps: int = 1000) -> np.ndarray:
@@ -31,8 +30,8 @@ def cosine_schedule(num_steps: int = 1000) -> np.ndarray:
 
     Source: Nichol & Dhariwal 2021, arXiv:2102.09672, eq. (17).
     """
-    t = np.arange(num_steps + 1)
-    f = np.cos((t / num_steps + 0.008) / 1.008 * np.pi / 2) ** 2
+    t_over_T = np.linspace(0, 1, num_steps + 1)
+    f = np.cos((t_over_T + 0.008) / 1.008 * np.pi / 2) ** 2
     return _alphas_cumprod(1 - f[1:] / f[:-1])
 
 
@@ -105,11 +104,12 @@ class NoiseScheduler:
             x_t, of data's shape and dtype, and t, int64 (N,): what the network takes.
 
         Raises:
-            TypeError: if data is not float.
+            TypeError: if data is not a float array.
             ValueError: for noise of another shape, or times that are not (N,) from 0 to T − 1.
         """
-        if data.dtype.kind != "f":
-            raise TypeError(f"add_noise: data needs floats, pictures from −1 to 1; got {data.dtype}")
+        if not is_array(data) or data.dtype.kind != "f":
+            got = data.dtype if is_array(data) else type(data).__name__
+            raise TypeError(f"add_noise: data needs a float array, pictures from −1 to 1; got {got}")
         rng = ambient_rng() if rng is None else rng
         if level is None:
             level = rng.integers(self.num_steps, size=len(data))

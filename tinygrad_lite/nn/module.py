@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from textwrap import indent
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from tinygrad_lite.backend import as_array, device_of, to_device
-from tinygrad_lite.nn import table
+from tinygrad_lite.backend import as_array, to_device
+from tinygrad_lite.nn.parameter import Parameter
+from tinygrad_lite.nn.summary import summary
 from tinygrad_lite.ops.elementwise import to
 from tinygrad_lite.tensor import Tensor
 
@@ -18,29 +19,12 @@ M = TypeVar("M", bound="Module")
 T = TypeVar("T")
 
 
-class Parameter(Tensor):
-    """A tensor that a module learns: a module finds its parameters by this class.
-
-    Args:
-        data: its first value, copied (torch shares the memory): a tensor, an array or numbers.
-        requires_grad: False for one that is frozen.
-
-    Raises:
-        TypeError: for integers or booleans that should have a gradient.
-    """
-
-    __slots__ = ()
-
-    def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        array = data.data if isinstance(data, Tensor) else as_array(data)
-        super().__init__(array.copy(), requires_grad=requires_grad)
-
-
 class RemovableHandle:
     """What registering a hook returns: `remove()` takes the hook away, and so does the end of a `with`."""
 
-    def __init__(self, hooks: dict[RemovableHandle, Callable]) -> None:
+    def __init__(self, hooks: dict[RemovableHandle, Callable], hook: Callable) -> None:
         self._hooks = hooks
+        hooks[self] = hook
 
     def remove(self) -> None:
         """Take the hook away; a second time nothing happens."""
@@ -53,90 +37,79 @@ class RemovableHandle:
         self.remove()
 
 
-class IncompatibleKeys(NamedTuple):
-    """Names that a state lacked, and names that it had and the module has not."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
 class Module:
-    """A part of a model: what it assigns to its attributes is found there, under the attributes' names.
+    """A part of a model: the parameters, buffers and modules among its attributes, and a forward pass.
 
-    A subclass assigns its parameters and the modules within it in `__init__`, and computes in `forward`.
-    Modules in a plain list are not found: `ModuleList` and `Sequential` hold them. Calling the module runs
-    `forward` and the hooks. NumPy arrays may go in, as a loader yields them: the first layer with a
-    parameter makes them Tensors. On a GPU they need to be moved there first.
+    A subclass assigns parameters and modules to attributes in `__init__`, and computes in `forward`. A module
+    in a plain list is not found: `ModuleList` and `Sequential` hold several. Calling the module runs `forward`
+    between the hooks. NumPy arrays may go in, as a loader yields them: the first operation with a parameter
+    makes a Tensor. Nothing is moved to a GPU without being asked: a model there needs its inputs there.
 
     It is torch's Module, but that `super().__init__()` may be left out.
 
     Example:
         >>> from tinygrad_lite.nn import Linear
-        >>> class Double(Module):
+        >>> class Perceptron(Module):
         ...     def __init__(self, features):
-        ...         self.first = Linear(features, features)
-        ...         self.second = Linear(features, features, bias=False)
+        ...         self.hidden = Linear(features, 8)
+        ...         self.out = Linear(8, 1, bias=False)
         ...     def forward(self, x):
-        ...         return self.second(self.first(x).relu())
-        >>> model = Double(3)
+        ...         return self.out(self.hidden(x).relu())
+        >>> model = Perceptron(3)
         >>> [name for name, _ in model.named_parameters()]
-        ['first.weight', 'first.bias', 'second.weight']
+        ['hidden.weight', 'hidden.bias', 'out.weight']
         >>> model(np.ones((2, 3), dtype="float32")).shape
-        (2, 3)
+        (2, 1)
     """
 
     training: bool
-    _persistent: dict[str, bool]  # the names of the buffers, and whether state_dict has them
+    _buffers: dict[str, bool]  # their names, and whether state_dict has them
     _hooks: dict[RemovableHandle, Callable]
     _pre_hooks: dict[RemovableHandle, Callable]
 
     def __new__(cls, *_: Any, **__: Any) -> Any:
-        """A module that is complete before any `__init__` has run."""
+        """A module that works before any `__init__` has run."""
         self = super().__new__(cls)
-        self.training = True
-        self._persistent, self._hooks, self._pre_hooks = {}, {}, {}
+        vars(self).update(training=True, _buffers={}, _hooks={}, _pre_hooks={})
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
-        before = vars(self).get(name)
-        if isinstance(before, Parameter) and not (value is None or isinstance(value, Parameter)):
-            raise TypeError(
-                f"{type(self).__name__}.{name} is a Parameter and can become another Parameter or None; got a "
-                f"{type(value).__name__}. To change its value, write into it under no_grad()"
-            )
-        if name in vars(self).get("_persistent", ()) and not (value is None or isinstance(value, Tensor)):
-            raise TypeError(
-                f"{type(self).__name__}.{name} is a buffer and can become a Tensor or None; got a "
-                f"{type(value).__name__}"
-            )
+        is_parameter = isinstance(vars(self).get(name), Parameter)
+        if value is not None and (is_parameter or name in self._buffers):
+            kind: type = Parameter if is_parameter else Tensor
+            if not isinstance(value, kind):
+                raise TypeError(
+                    f"{type(self).__name__}.{name} can become a {kind.__name__} or None; got a "
+                    f"{type(value).__name__}. To give it a new value, write into it under no_grad()"
+                )
         super().__setattr__(name, value)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Keep a tensor that moves and is saved with the module but is not learned.
+        """Keep, as attribute `name`, a tensor that moves and is saved with the module but is not learned.
 
         Args:
-            name: the attribute under which it is found.
+            name: the attribute.
             tensor: its value; None for a buffer that is left out.
             persistent: whether `state_dict` has it.
 
         Raises:
             ValueError: for a name with a dot, or one that the module has already.
-            TypeError: if it is no Tensor, or a Parameter.
+            TypeError: for what is no Tensor, and for a Parameter.
         """
-        if "." in name or not name or hasattr(self, name):
+        if not name or "." in name or hasattr(self, name):
             raise ValueError(
-                f"register_buffer: needs a new name without a dot; {type(self).__name__} got {name!r}"
+                f"register_buffer: {type(self).__name__} needs a new name without a dot; got {name!r}"
             )
-        if not (tensor is None or isinstance(tensor, Tensor)) or isinstance(tensor, Parameter):
-            raise TypeError(f"register_buffer: {name} needs a plain Tensor; got a {type(tensor).__name__}")
-        self._persistent[name] = persistent
+        if not isinstance(tensor, Tensor | None) or isinstance(tensor, Parameter):
+            raise TypeError(f"register_buffer: {name} must be a plain Tensor; got a {type(tensor).__name__}")
+        self._buffers[name] = persistent
         setattr(self, name, tensor)
 
     # -- the forward pass --------------------------------------------------------------------------------
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
-        """Compute: every subclass has its own."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method forward(), or is not to be called")
+        """Compute the output; every subclass has its own."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method forward() to be called")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run `forward` between the hooks."""
@@ -152,23 +125,185 @@ class Module:
         return output
 
     def register_forward_pre_hook(self, hook: Callable[[Any, tuple], Any]) -> RemovableHandle:
-        """Call hook(module, inputs) before each forward pass; what it returns, but None, becomes the inputs."""
-        return _registered(hook, self._pre_hooks)
+        """Call hook(module, inputs) before each forward pass: what it returns, unless None, replaces inputs."""
+        return RemovableHandle(self._pre_hooks, hook)
 
     def register_forward_hook(self, hook: Callable[[Any, tuple, Any], Any]) -> RemovableHandle:
-        """Call hook(module, inputs, output) after each forward pass; what it returns, but None, replaces output."""
-        return _registered(hook, self._hooks)
+        """Call hook(module, inputs, output) after it: what it returns, unless None, replaces output."""
+        return RemovableHandle(self._hooks, hook)
 
     # -- what it holds -----------------------------------------------------------------------------------
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules that are its own attributes, each once, in the order of assignment."""
+        """The modules among its own attributes, each once, in the order of assignment."""
         return _each_once(self._own(Module))
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """This module, named "", and all within it, each once, by dotted names: outer before inner."""
-        return _each_once(self._paths())
+        """This module, as "", and all within it, each once, by dotted names: outer before inner."""
+        return _each_once((path.removesuffix("."), module) for path, module in self._paths())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """The parameters of it and of all within it, each once, by dotted names."""
-        return _each_once(_joined(path, m._own(Parameter)) for path, m in self._paths())
+        """The parameters here and within, each once, by dotted names."""
+        return _each_once(
+            (path + name, p) for path, module in self._paths() for name, p in module._own(Parameter)
+        )
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """The buffers here and within, each once, by dotted names."""
+        return _each_once(
+            (path + name, b) for path, module in self._paths() for name, b in module._own_buffers()
+        )
+
+    def children(self) -> Iterator[Module]:
+        """`named_children` without the names."""
+        return (module for _, module in self.named_children())
+
+    def modules(self) -> Iterator[Module]:
+        """`named_modules` without the names."""
+        return (module for _, module in self.named_modules())
+
+    def parameters(self) -> Iterator[Parameter]:
+        """`named_parameters` without the names: what an optimizer takes."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def buffers(self) -> Iterator[Tensor]:
+        """`named_buffers` without the names."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    def _own(self, kind: type[T]) -> list[tuple[str, T]]:
+        return [(name, value) for name, value in vars(self).items() if isinstance(value, kind)]
+
+    def _own_buffers(self, persistent_only: bool = False) -> list[tuple[str, Tensor]]:
+        names = [name for name, persistent in self._buffers.items() if persistent or not persistent_only]
+        return [(name, value) for name, value in self._own(Tensor) if name in names]
+
+    def _paths(self, path: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all within it; one that two others hold comes twice. A path ends with its dot."""
+        yield path, self
+        for name, child in self._own(Module):
+            yield from child._paths(f"{path}{name}.")
+
+    # -- what is done to all of it -----------------------------------------------------------------------
+
+    def train(self: M, mode: bool = True) -> M:
+        """Let it and all within it train: dropout drops, batch norms take the batch's statistics."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: M) -> M:
+        """The opposite of `train`. Gradients are recorded all the same: no_grad() is something else."""
+        return self.train(False)
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Freeze all parameters (False), or let them learn (True)."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to None."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def to(self: M, target: Any) -> M:
+        """Move all parameters and buffers to a device, or cast those that are floats to a dtype, in place.
+
+        The Parameters stay the same objects, so an optimizer made before goes on with them; what it has kept
+        for them stays where it was: move first.
+
+        Raises:
+            TypeError: for a dtype that is no float.
+            ValueError, RuntimeError: for a device that does not exist or cannot be used.
+        """
+        is_device = isinstance(target, str) and target.startswith(("cpu", "cuda"))
+        if not is_device and np.dtype(target).kind != "f":
+            raise TypeError(f"to: a module needs a float dtype or a device; got {target!r}")
+        for tensor in (*self.parameters(), *self.buffers()):
+            if is_device or tensor.dtype.kind == "f":
+                tensor.data = to(tensor.data, target)
+                tensor.grad = None if tensor.grad is None else to(tensor.grad.detach(), target)
+                tensor.bump_version()
+        return self
+
+    # -- its state ---------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The parameters and persistent buffers by dotted names: what is shared, under each of its names.
+
+        The tensors share their memory with the module: they are its state now, not a copy of it.
+        """
+        return {
+            path + name: tensor.detach()
+            for path, module in self._paths()
+            for name, tensor in (*module._own(Parameter), *module._own_buffers(persistent_only=True))
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> tuple[list[str], list[str]]:
+        """Write tensors or arrays into the parameters and buffers, cast and moved as those are.
+
+        Args:
+            state: by dotted names, as from `state_dict`.
+            strict: whether names that are missing, or too many, are an error.
+
+        Returns:
+            The names that `state` lacks, and those that it has too many; both lists are empty if strict.
+
+        Raises:
+            ValueError: for names or shapes that do not fit. It lists them all, and nothing has been written.
+        """
+        own = self.state_dict()
+        missing, unexpected = [k for k in own if k not in state], [k for k in state if k not in own]
+        arrays = {k: v.data if isinstance(v, Tensor) else as_array(v) for k, v in state.items() if k in own}
+        problems = [
+            f"{name} has shape {tuple(array.shape)}, not {own[name].shape}"
+            for name, array in arrays.items()
+            if array.shape != own[name].shape
+        ]
+        if strict:
+            problems += [f"{name} is missing" for name in missing]
+            problems += [f"{name} is unexpected" for name in unexpected]
+        if problems:
+            raise ValueError(f"load_state_dict: {type(self).__name__} needs another state: {'; '.join(problems)}")
+        for name, array in arrays.items():
+            own[name].data[...] = to_device(array, own[name].device)
+            own[name].bump_version()
+        return missing, unexpected
+
+    # -- how it looks ------------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What repr says of the module itself: those arguments of its constructor that it keeps, but defaults."""
+        said = []
+        for name, argument in inspect.signature(type(self).__init__).parameters.items():
+            value = vars(self).get(name, argument.default)
+            if isinstance(argument.default, bool):  # bias=False leaves None at self.bias
+                value = value is not None and value is not False
+            if isinstance(value, bool | int | float | str | tuple | None) and value != argument.default:
+                said.append(f"{name}={value!r}")
+        return ", ".join(said)
+
+    def __repr__(self) -> str:
+        name, extra = type(self).__name__, self.extra_repr()
+        lines = [f"({child_name}): {child!r}" for child_name, child in self._own(Module)]
+        if not lines:
+            return f"{name}({extra})"
+        body = indent("\n".join([extra, *lines] if extra else lines), "  ")
+        return f"{name}(\n{body}\n)"
+
+    def multiply_adds(self, inputs: tuple, output: Any) -> int:
+        """How many multiply-adds a forward pass took outside the modules within: a layer that has some says so."""
+        return 0
+
+    def summary(self, *inputs: Any) -> str:
+        """A table of output shapes, parameters and multiply-adds, found by running `forward`; see `summary`."""
+        return summary(self, *inputs)
+
+
+def _each_once(named: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
+    """Of all pairs that hold one object, the first."""
+    seen = set()
+    for name, value in named:
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield name, value

@@ -1,0 +1,1 @@
+"""Diffusion: learn to take noise away, then make data by taking it away from pure noise, step by step."""

@@ -1,0 +1,108 @@
+"""The two halves of a trained diffusion model: predict the noise (training), denoise (sampling)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+
+from tinygrad_lite import Tensor, nn, no_grad
+from tinygrad_lite.backend import Array, ambient_rng, array_module, device_of, to_device
+from tinygrad_lite.tensor import TensorLike
+from techniques.diffusion.samplers import ddpm
+from techniques.diffusion.schedule import NoiseScheduler, ReverseStep
+
+
+class DiffusionModel(nn.Module):
+    """A network that predicts noise, together with the scheduler that says what its times mean.
+
+    Args:
+        network: takes x_t (N, ...), times t (N,) and labels (N,) or None; returns the noise in x_t.
+        scheduler: the levels that t stands for.
+    """
+
+    def __init__(self, network: nn.Module, scheduler: NoiseScheduler) -> None:
+        super().__init__()
+        self.network = network
+        self.scheduler = scheduler
+
+    def forward(self, noisy_data: TensorLike, noise_level: Array, labels: Array | None = None) -> Tensor:
+        """The predicted noise in x_t (N, ...) at the times t (N,), as `NoiseScheduler.add_noise` gives both."""
+        return self.network(noisy_data, noise_level, labels)
+
+    def denoiser(
+        self, labels: Array | None = None, guidance_scale: float = 1.0, clip: float | None = 1.0
+    ) -> Denoiser:
+        """This model as the samplers call it: (x, σ) → D; see `Denoiser`."""
+        return Denoiser(self, labels, guidance_scale, clip)
+
+    def denoise(
+        self,
+        noise: Array,
+        step: ReverseStep,
+        labels: Array | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Array:
+        """One ancestral (DDPM) step between the two levels of `step`, in the scaling x_t of training.
+
+        Args:
+            noise: x_t (N, ...) at the step's level; standard normal draws at the first.
+            step: of the scheduler's `reverse_steps`.
+            labels: classes (N,), if the network knows classes.
+            rng: where the step's new noise comes from; the ambient generator by default.
+
+        Returns:
+            x_t at the step's next level; after the last step that is the sample.
+        """
+        rng = ambient_rng() if rng is None else rng
+        (x,) = ddpm(
+            self.denoiser(labels),
+            noise * sqrt(1 + step.sigma**2),
+            (step.sigma, step.next_sigma),
+            lambda x: to_device(rng.standard_normal(x.shape, dtype=x.dtype), device_of(x)),
+        )
+        return x / sqrt(1 + step.next_sigma**2)
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """D(x, σ), the model's estimate of the data x₀ in x = x₀ + σ·n: arrays in, arrays out, no graph.
+
+    The model sees x_t = x/√(1+σ²) and predicts the noise ε̂; D = x − σ·ε̂.
+
+    Args:
+        model: predicts the noise.
+        labels: classes (N,) to ask for, or None.
+        guidance_scale: s in D = u + s·(c − u), c with the labels and u without: 1 is off and calls the
+            network once a step; the paper's w is s − 1 (Ho & Salimans 2022, arXiv:2207.12598, eq. 6).
+        clip: keep D within ± clip, where the data lie; the samplers' ε then follows from that D. None: off.
+
+    Raises:
+        ValueError: for a guidance scale without labels.
+    """
+
+    model: DiffusionModel
+    labels: Array | None = None
+    guidance_scale: float = 1.0
+    clip: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        if self.guidance_scale != 1 and self.labels is None:
+            raise ValueError(
+                f"denoiser: guidance_scale = {self.guidance_scale} leads towards classes; got no labels"
+            )
+
+    def __call__(self, x: Array, sigma: float) -> Array:
+        """D, of x's shape and dtype."""
+        D = self._estimate(x, sigma, self.labels)
+        if self.guidance_scale != 1:
+            u = self._estimate(x, sigma, None)
+            D = u + self.guidance_scale * (D - u)
+        return D if self.clip is None else D.clip(-self.clip, self.clip)
+
+    def _estimate(self, x: Array, sigma: float, labels: Array | None) -> Array:
+        t = array_module(x).full(len(x), self.model.scheduler.time_of(sigma), dtype=x.dtype)
+        with no_grad():
+            predicted_noise = self.model(Tensor(x / sqrt(1 + sigma**2)), t, labels)
+        return x - sigma * predicted_noise.data
