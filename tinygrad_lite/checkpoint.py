@@ -21,7 +21,13 @@ from tinygrad_lite.backend import is_array, to_numpy
 from tinygrad_lite.tensor import Tensor
 
 FORMAT, VERSION = "tinygrad_lite checkpoint", "1"
-DTYPES = ("bool", *(f"{kind}{n}" for kind in ("int", "uint") for n in (8, 16, 32, 64)), "float16", "float32", "float64")
+DTYPES = (
+    "bool",
+    *(f"{kind}{n}" for kind in ("int", "uint") for n in (8, 16, 32, 64)),
+    "float16",
+    "float32",
+    "float64",
+)
 
 Place: TypeAlias = tuple[str | int, ...]  # the keys and list indices that lead to a value
 
@@ -95,7 +101,9 @@ def _dense(value: Any, place: Place) -> np.ndarray:
     """A NumPy array in C order, as safetensors reads its memory; ascontiguousarray would lose the 0-d shape."""
     array = np.asarray(to_numpy(value), order="C")
     if array.dtype.name not in DTYPES:
-        raise TypeError(f"save: {_said(place)} has dtype {array.dtype}; a checkpoint holds {', '.join(DTYPES)}")
+        raise TypeError(
+            f"save: {_said(place)} has dtype {array.dtype}; a checkpoint holds {', '.join(DTYPES)}"
+        )
     return array
 
 

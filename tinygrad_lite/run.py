@@ -102,7 +102,9 @@ class Run:
         progress: bool = True,
     ) -> None:
         if resume and overwrite:
-            raise ValueError("Run: resume goes on with what is in the folder, overwrite replaces it; choose one")
+            raise ValueError(
+                "Run: resume goes on with what is in the folder, overwrite replaces it; choose one"
+            )
         if checkpoint_every < 1:
             raise ValueError(f"Run: checkpoint_every needs to be at least 1; got {checkpoint_every}")
         self.folder = Path(folder)
@@ -118,6 +120,7 @@ class Run:
         self._every, self._progress = checkpoint_every, progress
         self._recent: deque[float] = deque(maxlen=50)  # losses, whose mean the bar shows
         self._step: Step | None = None
+        self._looped = False
 
     # opening and closing
 
@@ -178,24 +181,119 @@ class Run:
         """The steps that are left, each with its batch: all of them, or none of a finished run.
 
         Before each the ambient generators (dropout, initializers) are set to a function of (seed, index), and
-        after the last as well. When the loop has ended the run is finished; one left with `break` is not.
+        after the last as well. When the loop has ended the run is finished; one left by `break` is not.
 
         Raises:
             RunError: for a second loop in a run, or a resumed run with another number of batches or epochs.
         """
-        if self._step is not None:
+        if self._looped:
             raise RunError("steps: a run has one loop; open another Run, in another folder, for the next")
+        self._looped = True
         batches, total = len(loader), len(loader) * epochs
         plan = {"epochs": epochs, "batches": batches}
         self._refuse_other(self._settings.setdefault("steps", plan), plan)
         if not self.finished:
-            bar = self._show_bar(total)
+            self._bar = self._opened.enter_context(self._new_bar(total))
             for epoch in range(self.index // batches, epochs):
-                bar.set_description(f"{self._label}, epoch {epoch + 1} of {epochs}", refresh=False)
+                self._bar.set_description(f"{self._label}, epoch {epoch + 1} of {epochs}", refresh=False)
                 for batch in loader.batches(epoch, start=self.index % batches):
                     self._step = Step(self._seed, self.index, epoch)
                     manual_seed(self._seed, "ambient", self.index)
                     yield self._step, batch
                     self._count_step(total)
-        # What is drawn after the loop is the same whether the steps were taken now or before.
+            self.finished = True
+            self._save()
+        # So what is drawn after the loop is the same whether its steps were taken now or before.
         manual_seed(self._seed, "ambient", total)
+
+    def log(self, **values: Tensor | float) -> None:
+        """Write a line with the step, the epoch and `values` as floats; the bar shows the mean of recent losses.
+
+        Raises:
+            RunError: before the first step.
+            ValueError: for a value that is called step or epoch, or is not one number.
+        """
+        if self._step is None:
+            raise RunError("log: there is no step yet; call it within `for step, batch in run.steps(...)`")
+        if values.keys() & {"step", "epoch"}:
+            raise ValueError("log: step and epoch are written anyway; call the value something else")
+        numbers = {name: float(value) for name, value in values.items()}
+        line = {"step": self._step.index, "epoch": self._step.epoch, **numbers}
+        self._log.write(f"{json.dumps(line)}\n".encode())
+        self._log.flush()
+        if "loss" in numbers:
+            self._recent.append(numbers["loss"])
+
+    def _count_step(self, total: int) -> None:
+        self.index += 1
+        if self.index % self._every == 0 and self.index < total:
+            self._save()
+        if self._recent:
+            mean = sum(self._recent) / len(self._recent)
+            self._bar.set_postfix_str(f"loss {mean:.4g}", refresh=False)
+        self._bar.update()
+
+    def _new_bar(self, total: int) -> tqdm:
+        quiet = None if self._progress else True  # None: quiet where stderr is no terminal
+        return tqdm(total=total, initial=self.index, disable=quiet, unit="step", dynamic_ncols=True)
+
+    def _save(self) -> None:
+        """Write a checkpoint, with the log on disk before it: the length it names is never longer."""
+        os.fsync(self._log.fileno())
+        state = {
+            "index": self.index,
+            "finished": self.finished,
+            "log_size": self._log.tell(),
+            "settings": self._settings,
+            "state": {name: part.state_dict() for name, part in self._state.items()},
+        }
+        checkpoint.save(self.folder / CHECKPOINT, state)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold `folder`, made if it is missing, for this process alone.
+
+    The system drops the lock of a process that has died, so one that is left over never bars the way. The file
+    stays, empty: whoever deletes a lock file may delete it under the next holder's hands.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("a+")
+    except OSError as error:
+        raise RunError(
+            f"{folder} cannot be written: {error.strerror}; choose another folder (--out)"
+        ) from None
+    with file:
+        try:
+            if sys.platform != "win32":
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise RunError(
+                f"{folder} is in use by {file.read() or 'another process'}: wait for its end, or choose another "
+                "folder (--out)"
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()}")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def read_log(folder: str | os.PathLike[str]) -> dict[str, list[Any]]:
+    """The log of the run in `folder` by columns: step, epoch and the values, with None where a line lacks one.
+
+    Raises:
+        RunError: where there is no log.
+    """
+    path = Path(folder) / LOG
+    if not path.exists():
+        raise RunError(f"{path} does not exist: there is no run in {folder}")
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]  # a line may be half written
+    lines = [json.loads(line) for line in whole.splitlines()]
+    names = dict.fromkeys(name for line in lines for name in line)
+    return {name: [line.get(name) for line in lines] for name in names}

@@ -1,41 +1,42 @@
-"""The loss of diffusion: how far the predicted noise is from the noise that was added."""
+"""The loss of diffusion, explicit: its value, its gradient, and where it comes from."""
 
 from __future__ import annotations
+
+import math
 
 from tinygrad_lite import Function, Tensor, mean
 from tinygrad_lite.tensor import TensorLike
 
 
-class NoisePredictionLoss(Function):
-    """Mean squared error between predicted and actual noise, which trains a network to denoise.
+class NoisePrediction(Function):
+    """Mean squared error between predicted and actual noise: a network that tells noise from data.
 
-    Shapes:    predicted_noise ε̂ and noise ε (N, ...), the same → a scalar.
-    Value:     d = ε̂ − ε;  L = Σ d²/n, over all n elements.
-    Gradient:  ∂L/∂ε̂ = 2d/n,  ∂L/∂ε = −2d/n.
-    Known:     equal arrays give 0; a prediction of 0, which is the best for x₀ unknown, gives about 1.
-    Raises:    ValueError if the shapes differ: nothing is broadcast.
-    Source:    Ho et al. 2020, arXiv:2006.11239, eq. (14), L_simple.
+    Value:     d = ε̂ − ε, for the predicted noise ε̂ and the actual ε;  L = Σ d²/n, over all n numbers.
+    Gradient:  ∂L/∂ε̂ = 2·d/n, ∂L/∂ε = −2·d/n.
+    Shapes:    twice the same → a scalar.
+    Known:     equal noises give 0; ε̂ = 0, a network that knows nothing, gives 1 on average.
+    Source:    Ho, Jain & Abbeel 2020, arXiv:2006.11239, equation (14), L_simple.
     """
 
-    def forward(self, predicted_noise, noise):
-        if predicted_noise.shape != noise.shape:
-            raise ValueError(
-                "noise_prediction_loss: predicted_noise and noise need one shape; "
-                f"got {tuple(predicted_noise.shape)} and {tuple(noise.shape)}"
-            )
-        self.n = predicted_noise.size
-        d = predicted_noise - noise
-        return mean(d * d)
+    def forward(self, predicted, noise):
+        return mean((predicted - noise) ** 2)
 
-    def backward(self, grad, predicted_noise, noise):
-        dpredicted_noise = grad * (predicted_noise - noise) * (2 / self.n)
-        return dpredicted_noise, -dpredicted_noise
+    def backward(self, grad, predicted, noise):
+        dpredicted = grad * 2 * (predicted - noise) / math.prod(noise.shape)
+        return dpredicted, -dpredicted
 
 
 def noise_prediction_loss(predicted_noise: Tensor, noise: TensorLike) -> Tensor:
-    """The mean of (predicted_noise − noise)², a scalar: see `NoisePredictionLoss`.
+    """The mean squared error between predicted and actual noise.
+
+    Args:
+        predicted_noise: the network's output, any shape.
+        noise: what was added to the data, of the same shape.
 
     Raises:
-        ValueError: if the shapes differ.
+        ValueError: for shapes that differ.
     """
-    return NoisePredictionLoss()(predicted_noise, noise)
+    shapes = [tuple(x.shape) for x in (predicted_noise, noise)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"noise_prediction_loss: needs two equal shapes; got {shapes[0]} and {shapes[1]}")
+    return NoisePrediction()(predicted_noise, noise)
