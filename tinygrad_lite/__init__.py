@@ -10,7 +10,7 @@ from tinygrad_lite.ops.compare import abs, clamp, eq, ge, gt, le, lt, maximum, m
 from tinygrad_lite.ops.elementwise import add, div, erf, exp, log, mul, neg, pow, sqrt, sub, where
 from tinygrad_lite.ops.index import gather, scatter_add
 from tinygrad_lite.ops.matmul import matmul
-from tinygrad_lite.ops.reduce import amax, amin, argmax, logsumexp, max, mean, min, sum, var
+from tinygrad_lite.ops.reduce import amax, amin, argmax, argmin, logsumexp, max, mean, min, sum, var
 from tinygrad_lite.ops.shape import (
     cat,
     expand,

@@ -70,8 +70,26 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None) -> Array:
     return data if device is None else to_device(data, device)
 
 
+def python_number(value: Any) -> Any:
+    """A NumPy scalar as a Python number, which never widens the dtype of an array; else `value` itself."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def holds_floats(value: Any) -> bool:
+    """Whether `value` is a float array or a NumPy float, or a list or tuple with one in it."""
+    if isinstance(value, (list, tuple)):
+        return any(holds_floats(v) for v in value)
+    return (is_array(value) or isinstance(value, np.generic)) and value.dtype.kind == "f"
+
+
+def broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether an array of `shape` can be repeated to the shape `target`."""
+    lead = len(target) - len(shape)
+    return lead >= 0 and all(n in (1, m) for n, m in zip(shape, target[lead:], strict=True))
+
+
 def unbroadcast(array: Array, shape: tuple[int, ...], dtype: Any) -> Array:
-    """Sum `array` down to `shape`, from which it was broadcast, and cast it to `dtype`."""
+    """Sum `array` down to `shape`, which broadcasts to its own, and cast it to `dtype`."""
     if array.shape != shape:
         lead = array.ndim - len(shape)
         stretched = [lead + i for i, n in enumerate(shape) if n == 1 and array.shape[lead + i] != 1]

@@ -14,7 +14,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_lite.backend import Array, array_module, as_array, is_array, unbroadcast
+from tinygrad_lite.backend import (
+    Array,
+    array_module,
+    as_array,
+    broadcasts_to,
+    holds_floats,
+    is_array,
+    python_number,
+    unbroadcast,
+)
 from tinygrad_lite.tensor import Tensor, enable_grad, is_grad_enabled, no_grad
 
 # -- a node of the graph ------------------------------------------------------------------------------
@@ -53,17 +62,7 @@ class Function:
     """
 
     # the engine's own: kept apart from what a subclass stores on self
-    __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_dtype",
-        "_edges",
-        "_order",
-        "_retained",
-        "_saved",
-        "_shape",
-        "xp",
-    )
+    __slots__ = ("__dict__", "__weakref__", "_edges", "_order", "_retained", "_saved", "_spec", "xp")
 
     broadcasts: ClassVar[bool] = False
     private: ClassVar[tuple[str, ...]] = ()
@@ -83,10 +82,10 @@ class Function:
 
     def __call__(self, *inputs: Any) -> Any:
         """Compute. A Tensor among the inputs gives a Tensor; one that requires a gradient leaves a node."""
-        arrays, edges, tensors = [], [], False
+        arrays, edges, tensors, wanted = [], [], False, False
         for x in inputs:
             if isinstance(x, Tensor):
-                tensors = True
+                tensors, wanted = True, wanted or x._requires_grad
                 arrays.append(x.data)
                 edges.append(_target(x) if x._requires_grad else None)
             else:
@@ -98,22 +97,20 @@ class Function:
         arrays = [x if type(x) is np.ndarray else _operand(self, x) for x in arrays]
         self.xp = array_module(*arrays)
         output = self.forward(*arrays)
-        result = Tensor._around(np.asarray(output) if isinstance(output, np.generic) else output)
+        result = Tensor._around(output if type(output) is np.ndarray else _returned(self, output))
         _share_version(result, inputs)
-        if is_grad_enabled() and any(e is not None for e in edges) and result.data.dtype.kind == "f":
+        if wanted and is_grad_enabled() and result.data.dtype.kind == "f":
             self._record(inputs, tuple(edges), result)
         return result
 
     def _record(self, inputs: tuple, edges: tuple, result: Tensor) -> None:
         if hasattr(self, "_edges"):
-            raise RuntimeError(
-                f"{self}: already the node of an earlier call; make a new object for each call"
-            )
+            raise RuntimeError(f"{self}: already the node of an earlier call; make a new object for each")
         self._edges = edges
         self._order = next(_creation)
-        self._shape, self._dtype = result.data.shape, result.data.dtype
+        self._spec = result.data.shape, result.data.dtype
         self._retained: weakref.ref | None = None
-        self._saved: dict[int, tuple] | None = {}
+        self._saved: dict[int, tuple] = {}
         for i in self._kept:
             x = result if i == OUTPUT else inputs[i]
             if isinstance(x, Tensor):
@@ -143,7 +140,7 @@ class Function:
 
     def _recall(self, i: int, as_tensor: bool) -> Any:
         """What was kept of input `i`: an array, or under create_graph a Tensor on its edge."""
-        array, version, seen = self._saved[i]  # type: ignore[index]
+        array, version, seen = self._saved[i]
         if version[0] != seen:
             raise RuntimeError(
                 f"{self}.backward: its {_name_of(self, i)}, of shape {tuple(array.shape)}, was written in "
@@ -153,7 +150,12 @@ class Function:
         if not as_tensor or not is_array(array):
             return array
         edge = self if i == OUTPUT else self._edges[i]
-        if isinstance(edge, Tensor) and edge.data is array:
+        if isinstance(edge, Tensor):
+            if edge.data is not array:
+                raise RuntimeError(
+                    f"{self}.backward: the tensor of its {_name_of(self, i)} was given other data after the "
+                    "forward pass; call backward() before, or write into the data it has"
+                )
             return edge
         tensor = Tensor._around(array)
         if isinstance(edge, Function):
@@ -162,16 +164,15 @@ class Function:
 
     def _refuse_hidden_arrays(self) -> None:
         for name, value in vars(self).items():
-            if name not in self.private and is_array(value) and value.dtype.kind == "f":
+            if name not in self.private and holds_floats(value):
                 raise RuntimeError(
-                    f"{self}: self.{name} is a float array that forward stored; the gradient of the gradient "
-                    "would take it for a constant. Compute it again in backward from declared inputs, or list "
-                    "it in `private` and read it in backward_fused only"
+                    f"{self}: self.{name} holds floats that forward stored; the gradient of the gradient "
+                    "would take them for constants. Compute them again in backward from declared inputs, or "
+                    "list the name in `private` and read it in backward_fused only"
                 )
 
     def _free(self) -> None:
-        self._saved = None
-        self._edges = ()
+        self._saved, self._edges = {}, ()
         vars(self).clear()
 
     def __repr__(self) -> str:
@@ -203,12 +204,20 @@ def _name_of(node: Function, i: int) -> str:
 
 
 def _operand(node: Function, x: Any) -> Any:
-    """An input of `node` as forward takes it; a NumPy scalar becomes a number, which never widens a dtype."""
-    if isinstance(x, np.generic):
-        return x.item()
+    """An input of `node` as forward takes it: an array, a Python number or None."""
+    x = python_number(x)
     if x is None or isinstance(x, (bool, int, float)) or is_array(x):
         return x
     raise TypeError(f"{node}: an input must be a tensor, an array or a number; got {type(x).__name__}")
+
+
+def _returned(node: Function, output: Any) -> Array:
+    """What forward returned, as an array: NumPy makes scalars of results without dimensions."""
+    if is_array(output):
+        return output
+    if isinstance(output, np.generic):
+        return np.asarray(output)
+    raise TypeError(f"{node}.forward: must return one array; got {type(output).__name__}")
 
 
 def _share_version(result: Tensor, inputs: tuple) -> None:
@@ -258,7 +267,7 @@ def walk(
             gradients = node._gradients(grad, create_graph)
             for i, (edge, g) in enumerate(zip(node._edges, gradients, strict=True)):
                 if edge is not None and (on_path is None or id(edge) in on_path):
-                    _arrive(flow, edge, _fitting(node, i, edge, g))
+                    _arrive(flow, edge, _fitting(node, i, edge, g, create_graph))
             if not (retain_graph or create_graph):
                 node._free()
     return flow if on_path is None else {key: flow[key] for key in wanted if key in flow}
@@ -275,11 +284,11 @@ def _reachable(outputs: Sequence[Tensor]) -> list[Function]:
     seen = {id(node): node for node in stack}
     while stack:
         node = stack.pop()
-        if node._saved is None:
+        if not node._edges:
             raise RuntimeError(
-                f"backward: this graph was walked before, and what {node} had kept is gone. To walk it twice, "
-                "pass retain_graph=True the first time. If you did not mean to, a tensor computed before the "
-                "loop is used in each turn: compute it inside, or detach() it"
+                f"backward: this graph was walked before, and what {node} had kept is gone. To walk it "
+                "twice, pass retain_graph=True the first time. If you did not mean to: a tensor computed "
+                "before the loop is used in each turn; compute it inside, or detach() it"
             )
         for edge in node._edges:
             if isinstance(edge, Function) and id(edge) not in seen:
@@ -310,19 +319,18 @@ def _arrive(flow: dict[int, list], target: Function | Tensor, g: Any) -> None:
         entry[1], entry[2] = entry[1] + g, True
 
 
-def _fitting(node: Function, i: int, target: Function | Tensor, g: Any) -> Any:
+def _fitting(node: Function, i: int, edge: Function | Tensor, g: Any, create_graph: bool) -> Any:
     """`g`, if it has the shape and dtype of input `i`; where the op broadcasts, summed back to them."""
-    is_leaf = isinstance(target, Tensor)
-    shape, dtype = (target.shape, target.dtype) if is_leaf else (target._shape, target._dtype)
-    if not isinstance(g, (Tensor, np.generic)) and not is_array(g):
-        got = "None" if g is None else f"a {type(g).__name__}"
+    shape, dtype = (edge.shape, edge.dtype) if isinstance(edge, Tensor) else edge._spec
+    if not (isinstance(g, Tensor) if create_graph else is_array(g) or isinstance(g, np.generic)):
+        needed = "a Tensor under create_graph, so that it has a graph" if create_graph else "an array"
         raise RuntimeError(
-            f"{node}.backward: the gradient of {_name_of(node, i)} must be an array; got {got}"
+            f"{node}.backward: the gradient of {_name_of(node, i)} must be {needed}; got {type(g).__name__}"
         )
     if g.shape == shape and g.dtype == dtype:
         return g
-    if node.broadcasts:
-        return g.sum_to_size(shape).to(dtype) if isinstance(g, Tensor) else unbroadcast(g, shape, dtype)
+    if node.broadcasts and broadcasts_to(shape, g.shape):
+        return g.sum_to_size(shape).to(dtype) if create_graph else unbroadcast(g, shape, dtype)
     raise RuntimeError(
         f"{node}.backward: the gradient of {_name_of(node, i)} has shape {tuple(g.shape)} and dtype "
         f"{g.dtype}; the input has shape {tuple(shape)} and dtype {dtype}"
@@ -339,13 +347,13 @@ def backward(
 
     Args:
         tensor: where the walk starts.
-        gradient: the derivative of the final quantity by `tensor`, of its shape; 1 for a scalar.
+        gradient: the derivative of the final quantity by `tensor`, of its shape; 1 for a single element.
         retain_graph: keep the graph, to walk it again.
         create_graph: make the gradients differentiable too; this keeps the graph as well.
 
     Raises:
-        RuntimeError: without a graph, for a non-scalar without `gradient`, for a second walk over a graph
-            that was not retained, and where an array that is needed was written in place.
+        RuntimeError: without a graph, for several elements without `gradient`, for a second walk over a
+            graph that was not retained, and where an array that is needed was written in place.
     """
     start = starting_gradient(tensor, gradient, create_graph)
     reached = walk([tensor], [start], retain_graph=retain_graph, create_graph=create_graph)
@@ -353,20 +361,22 @@ def backward(
         accumulate(leaf, g, owned)
 
 
-def starting_gradient(output: Tensor, gradient: Any, create_graph: bool) -> Any:
-    """What a walk starts with at `output`: `gradient`, checked against its shape, or 1 for a scalar."""
+def starting_gradient(output: Tensor, gradient: Any, create_graph: bool, op: str = "backward") -> Any:
+    """What a walk starts with at `output`: `gradient`, checked against its shape, or 1 for one element."""
     if not output._requires_grad:
-        raise RuntimeError("backward: this tensor has no graph: nothing behind it requires a gradient")
+        raise RuntimeError(f"{op}: this tensor has no graph: nothing behind it requires a gradient")
     if gradient is None:
-        if output.shape != ():
+        if output.data.size != 1:
             raise RuntimeError(
-                f"backward: a tensor of shape {output.shape} needs `gradient`, of that shape; only a scalar "
-                "does without: take .sum() or .mean() first"
+                f"{op}: a tensor of shape {output.shape} needs a gradient of that shape to start with; only "
+                "a single element does without: take .sum() or .mean() first"
             )
-        gradient = array_module(output.data).ones((), dtype=output.dtype)
+        gradient = array_module(output.data).ones(output.shape, dtype=output.dtype)
     array = gradient.data if isinstance(gradient, Tensor) else as_array(gradient, device=output.device)
     if array.shape != output.shape:
-        raise RuntimeError(f"backward: gradient has shape {array.shape}; the output has {output.shape}")
+        raise RuntimeError(
+            f"{op}: the gradient to start with has shape {array.shape}; the output has {output.shape}"
+        )
     if not create_graph:
         return array if array.dtype == output.dtype else array.astype(output.dtype)
     tensor = gradient if isinstance(gradient, Tensor) else Tensor._around(array)
@@ -377,10 +387,12 @@ def accumulate(tensor: Tensor | None, g: Any, owned: bool) -> None:
     """Add `g` to `.grad`, which shares its memory with nobody: `+` makes a new array, and so does `* 1`."""
     if tensor is None:  # a retained tensor that has been dropped since
         return
+    if isinstance(g, Tensor):
+        with enable_grad():  # the gradient keeps its graph even if no_grad surrounds the call
+            tensor.grad = tensor.grad + g if tensor.grad is not None else g if owned else g * 1
+        return
     if tensor.grad is not None:
-        g = (tensor.grad if isinstance(g, Tensor) else tensor.grad.data) + g
+        g = tensor.grad.data + g
     elif not owned:
         g = g * 1
-    tensor.grad = (
-        g if isinstance(g, Tensor) else Tensor._around(np.asarray(g) if isinstance(g, np.generic) else g)
-    )
+    tensor.grad = Tensor._around(np.asarray(g) if isinstance(g, np.generic) else g)

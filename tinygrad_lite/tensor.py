@@ -193,7 +193,13 @@ class Tensor:
     # its graph
 
     def retain_grad(self) -> None:
-        """Let `backward` leave the gradient of this computed tensor in its `.grad`, as for a leaf."""
+        """Let `backward` leave the gradient of this computed tensor in its `.grad`, as for a leaf.
+
+        Raises:
+            RuntimeError: for a tensor that requires no gradient.
+        """
+        if not self._requires_grad:
+            raise RuntimeError("retain_grad: this tensor requires no gradient, and will not get one")
         if self._node is not None:
             self._node._retained = weakref.ref(self)
 
@@ -244,7 +250,7 @@ class Tensor:
     def __bool__(self) -> bool:
         if self.data.size != 1:
             raise ValueError(
-                f"bool: the truth of a tensor of shape {self.shape} is ambiguous; use .any() or .all()"
+                f"bool: a tensor of shape {self.shape} is neither true nor false; ask .numpy().any(), .all()"
             )
         return bool(self.item())
 
@@ -255,6 +261,9 @@ class Tensor:
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self.ndim == 0 else object.__format__(self, spec)
 
     def __repr__(self) -> str:
         text = np.array2string(to_numpy(self.data), separator=", ", prefix="tensor(")
@@ -334,4 +343,5 @@ class Tensor:
         __getitem__: ClassVar[Callable[[Tensor, Any], Tensor]]
 
 
-TensorLike: TypeAlias = Tensor | Array | float
+TensorLike: TypeAlias = Tensor | Array
+"""A Tensor or an array; a Python number too, where shapes broadcast."""

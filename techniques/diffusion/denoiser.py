@@ -31,17 +31,23 @@ class DiffusionModel(nn.Module):
         """The predicted noise in x_t (N, ...) at the times t (N,), as `NoiseScheduler.add_noise` gives both."""
         return self.network(noisy_data, noise_level, labels)
 
+    @property
+    def device(self) -> str:
+        """Where the network's parameters are: "cpu" or "cuda:0"."""
+        return next(iter(self.parameters())).device
+
     def denoiser(
         self, labels: Array | None = None, guidance_scale: float = 1.0, clip: float | None = 1.0
     ) -> Denoiser:
         """This model as the samplers call it: (x, σ) → D; see `Denoiser`."""
-        return Denoiser(self, labels, guidance_scale, clip)
+        return Denoiser(self, None if labels is None else to_device(labels, self.device), guidance_scale, clip)
 
     def denoise(
         self,
         noise: Array,
         step: ReverseStep,
         labels: Array | None = None,
+        clip: float | None = 1.0,
         rng: np.random.Generator | None = None,
     ) -> Array:
         """One ancestral (DDPM) step between the two levels of `step`, in the scaling x_t of training.
@@ -49,7 +55,8 @@ class DiffusionModel(nn.Module):
         Args:
             noise: x_t (N, ...) at the step's level; standard normal draws at the first.
             step: of the scheduler's `reverse_steps`.
-            labels: classes (N,), if the network knows classes.
+            labels: classes (N,) to ask for, or None.
+            clip: the bound of the data; see `Denoiser`.
             rng: where the step's new noise comes from; the ambient generator by default.
 
         Returns:
@@ -57,7 +64,7 @@ class DiffusionModel(nn.Module):
         """
         rng = ambient_rng() if rng is None else rng
         (x,) = ddpm(
-            self.denoiser(labels),
+            self.denoiser(labels, clip=clip),
             noise * sqrt(1 + step.sigma**2),
             (step.sigma, step.next_sigma),
             lambda x: to_device(rng.standard_normal(x.shape, dtype=x.dtype), device_of(x)),

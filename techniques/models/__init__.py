@@ -3,5 +3,6 @@
 from techniques.models.cnn import CNN
 from techniques.models.mlp import MLP
 from techniques.models.resnet import ResNet
+from techniques.models.unet import UNet
 
-__all__ = ["CNN", "MLP", "ResNet"]
+__all__ = ["CNN", "MLP", "ResNet", "UNet"]

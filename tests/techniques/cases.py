@@ -1,8 +1,9 @@
 """Cases of the techniques' losses: written as those of the ops in tinygrad_lite.checking.cases."""
 
 from techniques.contrastive.losses import nt_xent
+from techniques.diffusion.losses import noise_prediction_loss
 from techniques.distillation.losses import distillation_loss, regression_distillation_loss
-from tinygrad_lite.checking.cases.case import Case, constant, normal
+from tinygrad_lite.checking.cases.case import Case, constant, normal, strided
 
 SOME_LABELED = constant([2, -100, 0, 4, -100])
 
@@ -73,5 +74,20 @@ CASES = [
         "nt_xent: one pair, whose loss is 0",
         either(lambda a, b: nt_xent(a, b, 0.5), lambda t, a, b: by_algorithm_1(t, a, b, 0.5)),
         (normal(1, 3), normal(1, 3)),
+    ),
+    Case(
+        "noise prediction",
+        either(noise_prediction_loss, lambda t, e, noise: ((e - noise) ** 2).mean()),
+        (normal(3, 1, 5, 7), normal(3, 1, 5, 7)),
+    ),
+    Case(
+        "noise prediction: backwards in memory",
+        either(noise_prediction_loss, lambda t, e, noise: ((e - noise) ** 2).mean()),
+        (strided(normal(3, 5)), strided(normal(3, 5))),
+    ),
+    Case(
+        "noise prediction: one number",
+        either(noise_prediction_loss, lambda t, e, noise: ((e - noise) ** 2).mean()),
+        (normal(), normal()),
     ),
 ]

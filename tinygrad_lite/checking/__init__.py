@@ -1,4 +1,4 @@
-"""The gradient check: estimate, compare, report, a step a file; and the cases from which every check is made."""
+"""The gradient check: estimate, compare, report, a step a file; and the cases that checks are made from."""
 
 from tinygrad_lite.checking.gradcheck import gradcheck, gradgradcheck
 from tinygrad_lite.checking.report import GradcheckError, Report

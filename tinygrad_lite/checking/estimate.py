@@ -14,8 +14,9 @@ def along(
 ) -> float:
     """How f changes when input i moves along `direction`, for each unit of it.
 
-    Central differences D(h) = (f(x + h·d) − f(x − h·d)) / 2h at h and h/2, extrapolated to h → 0 (Richardson):
-    (4·D(h/2) − D(h)) / 3, whose error is of order h⁴. h is 10⁻³ of the larger of 1 and the largest |x| that moves.
+    Central differences D(h) = (f(x + h·d) − f(x − h·d)) / 2h at h and h/2, extrapolated to h → 0
+    (Richardson): (4·D(h/2) − D(h)) / 3, whose error is of order h⁴. h is 10⁻³ of the larger of 1 and the
+    largest |x| that moves.
     """
     x = inputs[i]
     size = float(np.abs(x[direction != 0]).max(initial=1.0))

@@ -31,14 +31,14 @@ def gradcheck(
 ) -> Report:
     """Check the gradients of `fn` at `inputs` against central differences in float64.
 
-    The output is multiplied by a random upstream gradient v, so that what is compared is vᵀ·J: every element of it,
-    or its products with random Gaussian directions for inputs of more than 2000 elements.
+    The output is multiplied by a random upstream gradient v, so that what is compared is vᵀ·J: every element
+    of it, or its products with random Gaussian directions for inputs of more than 2000 elements.
 
     Args:
-        fn: takes Tensors; returns a Tensor or a tuple, of which the float ones that require gradients count.
-        inputs: an array or Tensor, or a sequence of them; floats are cast to float64, others passed as they are.
+        fn: takes Tensors; returns a Tensor or a tuple, of which the ones that require gradients count.
+        inputs: an array or Tensor, or several; floats are cast to float64, others left as they are.
         wrt: which inputs to check, by position; all floats by default.
-        directions: how many random directions to use for each input; None: every element, or 3 where it is large.
+        directions: how many random ones for an input; None: every element, or 3 for large inputs.
         atol: error allowed, times the larger of 1 and the gradient's largest element.
         rtol: error allowed, times the element.
         seed: of the upstream gradient and the directions.
@@ -49,24 +49,27 @@ def gradcheck(
         A report that is true if all gradients are right, and prints as a table of the worst elements.
 
     Raises:
-        GradcheckError: for a wrong gradient; for a function that gives two results for the same inputs, changes
-            its inputs, or returns nothing that requires a gradient.
+        GradcheckError: for a wrong gradient; for a function that gives two results for the same inputs,
+            changes its inputs, or returns nothing that requires a gradient, or not in float64.
 
     Example:
         >>> bool(gradcheck(lambda x: (x * x).sum(), np.array([1.0, 2.0])))
         True
     """
-    title = title or getattr(fn, "__name__", "fn")
+    name = title or str(getattr(fn, "__name__", "fn"))
     arrays = [_float64(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
     checked = [i for i, x in enumerate(arrays) if x.dtype == "float64"] if wrt is None else list(wrt)
     if not checked:
-        raise GradcheckError(f"{title}: none of the inputs is a float array; there is no gradient to check")
+        raise GradcheckError(f"{name}: none of the inputs is a float array; there is no gradient to check")
     before = [x.copy() for x in arrays]
     leaves, outputs = _run(fn, arrays, checked)
     if not outputs:
-        raise GradcheckError(f"{title}: no output requires a gradient; is the graph cut somewhere?")
+        raise GradcheckError(f"{name}: no output requires a gradient; is the graph cut somewhere?")
+    if any(y.dtype != "float64" for y in outputs):
+        dtypes = ", ".join(str(y.dtype) for y in outputs)
+        raise GradcheckError(f"{name}: differences need float64 all the way; the output is {dtypes}")
     upstream = [keyed_rng(seed, "upstream", k).standard_normal(y.shape) for k, y in enumerate(outputs)]
-    _refuse_noise(title, fn, arrays, checked, outputs, before)
+    _refuse_noise(name, fn, arrays, checked, outputs, before)
 
     def f(xs: list[np.ndarray]) -> float:
         return float(
@@ -79,7 +82,7 @@ def gradcheck(
     for i, g in zip(checked, analytic, strict=True):
         a = np.zeros(arrays[i].shape) if g is None else g.numpy()
         comparisons.append(_check_input(f, arrays, i, a, directions, rng, atol, rtol))
-    report = Report(title, tuple(comparisons))
+    report = Report(name, tuple(comparisons))
     if raise_exception and not report:
         raise GradcheckError(str(report))
     return report
@@ -94,10 +97,14 @@ def _run(fn: Callable, arrays: list[np.ndarray], checked: list[int]) -> tuple[li
     """The leaves made from `arrays`, and the outputs of `fn` that require a gradient."""
     with enable_grad():
         tensors = [Tensor(x, requires_grad=i in checked) for i, x in enumerate(arrays)]
-        results = fn(*tensors)
+        return [tensors[i] for i in checked], _outputs(fn, tensors)
+
+
+def _outputs(fn: Callable, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """What `fn` returns that requires a gradient."""
+    results = fn(*tensors)
     results = results if isinstance(results, (list, tuple)) else [results]
-    outputs = [y for y in results if isinstance(y, Tensor) and y.requires_grad]
-    return [tensors[i] for i in checked], outputs
+    return [y for y in results if isinstance(y, Tensor) and y.requires_grad]
 
 
 def _refuse_noise(title: str, fn: Callable, arrays: list, checked: list, outputs: list, before: list) -> None:
@@ -106,8 +113,10 @@ def _refuse_noise(title: str, fn: Callable, arrays: list, checked: list, outputs
         if not np.array_equal(x, was, equal_nan=x.dtype.kind == "f"):
             raise GradcheckError(f"{title}: input {i} was changed in place by the function")
     again = _run(fn, arrays, checked)[1]
-    same = [np.array_equal(y.numpy(), z.numpy(), equal_nan=True) for y, z in zip(outputs, again, strict=True)]
-    if not all(same):
+    same = (
+        np.array_equal(y.numpy(), z.numpy(), equal_nan=True) for y, z in zip(outputs, again, strict=False)
+    )
+    if len(again) != len(outputs) or not all(same):
         raise GradcheckError(
             f"{title}: two calls gave different outputs; fix the seed of what is random in it"
         )
@@ -136,9 +145,10 @@ def _check_input(
 def gradgradcheck(
     fn: Callable[..., Any], inputs: Any, *, wrt: Sequence[int] | None = None, **options: Any
 ) -> Report:
-    """Check the gradients of the gradients of `fn`, by inputs and by the upstream gradient, as `gradcheck` does.
+    """Check the gradients of the gradients of `fn`, by its inputs and by the upstream gradient.
 
-    Takes the arguments of `gradcheck`, and raises what it raises.
+    Takes the arguments of `gradcheck`, and raises what it raises. In messages the upstream gradients are the
+    inputs that follow those of `fn`.
 
     Example:
         >>> bool(gradgradcheck(lambda x: (x * x * x).sum(), np.array([1.0, 2.0])))
@@ -151,13 +161,9 @@ def gradgradcheck(
 
     def gradients(*tensors: Tensor) -> tuple:
         xs, vs = tensors[: len(arrays)], tensors[len(arrays) :]
-        results = fn(*xs)
-        results = results if isinstance(results, (list, tuple)) else [results]
-        outputs = [y for y in results if isinstance(y, Tensor) and y.requires_grad]
         leaves = [xs[i] for i in checked]
-        return tuple(
-            g for g in grad(outputs, leaves, vs, create_graph=True, allow_unused=True) if g is not None
-        )
+        found = grad(_outputs(fn, xs), leaves, vs, create_graph=True, allow_unused=True)
+        return tuple(g for g in found if g is not None)
 
     options.setdefault("title", f"gradient of {getattr(fn, '__name__', 'fn')}")
     with_upstream = [*checked, *range(len(arrays), len(arrays) + len(upstream))]

@@ -35,10 +35,11 @@ class Report:
 
 def _table(title: str, c: Comparison) -> str:
     """The worst elements of one wrong gradient, worst first."""
-    what = "random directions" if c.along_directions else "elements"
+    what, first = ("random directions", "direction") if c.along_directions else ("elements", "index")
     lines = [
-        f"{title}: the gradient of {c.name}, shape {c.shape}, is wrong at {c.wrong.sum()} of {c.numeric.size} {what}",
-        f"  {'direction' if c.along_directions else 'index':<16}{'analytic':>16}{'numeric':>16}{'allowed error':>16}",
+        f"{title}: the gradient of {c.name}, shape {c.shape}, is wrong at {c.wrong.sum()} of "
+        f"{c.numeric.size} {what}",
+        f"  {first:<16}{'analytic':>16}{'numeric':>16}{'allowed error':>16}",
     ]
     for place in c.worst():
         index = str(place[0]) if c.along_directions else str(place)

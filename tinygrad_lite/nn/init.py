@@ -42,7 +42,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     """U(−a, a) with a = gain·√(6/(fan_in + fan_out)): Glorot & Bengio 2010, "Understanding the difficulty …".
 
     Raises:
-        ValueError: for fewer than two dimensions, or none of an element.
+        ValueError: for fewer than two dimensions, or no elements.
     """
     bound = gain * math.sqrt(6 / sum(_fans("xavier_uniform_", tensor).values()))
     return uniform_(tensor, -bound, bound)
@@ -52,7 +52,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     """N(0, s²) with s = gain·√(2/(fan_in + fan_out)): Glorot & Bengio 2010.
 
     Raises:
-        ValueError: for fewer than two dimensions, or none of an element.
+        ValueError: for fewer than two dimensions, or no elements.
     """
     return normal_(tensor, std=gain * math.sqrt(2 / sum(_fans("xavier_normal_", tensor).values())))
 
@@ -69,7 +69,7 @@ def kaiming_uniform_(
         nonlinearity: what follows; it decides the gain, see `calculate_gain`.
 
     Raises:
-        ValueError: for another mode or nonlinearity, fewer than two dimensions, or none of an element.
+        ValueError: for another mode or nonlinearity, fewer than two dimensions, or no elements.
     """
     bound = math.sqrt(3) * _kaiming_std("kaiming_uniform_", tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound)
@@ -80,6 +80,18 @@ def kaiming_normal_(
 ) -> Tensor:
     """N(0, s²) with s = gain/√fan: He et al. 2015, arXiv:1502.01852. See `kaiming_uniform_`."""
     return normal_(tensor, std=_kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity))
+
+
+def uniform_by_fan_in_(weight: Tensor, bias: Tensor | None) -> None:
+    """U(−k, k) with k = 1/√fan_in, for a weight and its bias: how torch's layers, and these, begin.
+
+    Raises:
+        ValueError: for a weight of fewer than two dimensions, or of no elements.
+    """
+    kaiming_uniform_(weight, a=math.sqrt(5))  # gain √(1/3), and so √3·gain/√fan_in = k
+    if bias is not None:
+        k = 1 / math.sqrt(math.prod(weight.shape[1:]))
+        uniform_(bias, -k, k)
 
 
 def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
@@ -112,7 +124,7 @@ def _kaiming_std(name: str, tensor: Tensor, a: float, mode: str, nonlinearity: s
 def _fans(name: str, tensor: Tensor) -> dict[str, int]:
     """How many inputs one output of a weight (out, in, …kernel) has, and how many outputs one input."""
     if tensor.ndim < 2 or not tensor.numel():
-        raise ValueError(f"{name}: needs a weight (out, in, …kernel), no length 0; got shape {tensor.shape}")
+        raise ValueError(f"{name}: needs a weight (out, in, …kernel) that is not empty; got {tensor.shape}")
     kernel = math.prod(tensor.shape[2:])
     return {"fan_in": tensor.shape[1] * kernel, "fan_out": tensor.shape[0] * kernel}
 

@@ -1,8 +1,7 @@
-"""The linear layer, and the layers that compute nothing."""
+"""The linear layer, and two layers that compute nothing."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ class Linear(Module):
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(np.empty((out_features, in_features), dtype="float32"))
         self.bias = Parameter(np.empty(out_features, dtype="float32")) if bias else None
-        draw_as_torch(self.weight, self.bias)
+        init.uniform_by_fan_in_(self.weight, self.bias)
 
     def forward(self, x: TensorLike) -> Tensor:
         """(…, in) → (…, out)."""
@@ -39,14 +38,6 @@ class Linear(Module):
     def multiply_adds(self, inputs: tuple, output: Any) -> int:
         """One for each input of each output."""
         return output.numel() * self.in_features
-
-
-def draw_as_torch(weight: Parameter, bias: Parameter | None) -> None:
-    """U(−k, k) with k = 1/√fan_in, for a weight (out, in, …kernel) and its bias."""
-    init.kaiming_uniform_(weight, a=math.sqrt(5))  # gain √(1/3), and so √3·gain/√fan_in = k
-    if bias is not None:
-        k = 1 / math.sqrt(math.prod(weight.shape[1:]))
-        init.uniform_(bias, -k, k)
 
 
 class Identity(Module):

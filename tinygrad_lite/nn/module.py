@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class RemovableHandle:
-    """What registering a hook returns: `remove()` takes the hook away, and so does the end of a `with`."""
+    """What registering a hook returns, to take it away again."""
 
     def __init__(self, hooks: dict[RemovableHandle, Callable], hook: Callable) -> None:
         self._hooks = hooks
@@ -30,20 +30,14 @@ class RemovableHandle:
         """Take the hook away; a second time nothing happens."""
         self._hooks.pop(self, None)
 
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
-
 
 class Module:
     """A part of a model: the parameters, buffers and modules among its attributes, and a forward pass.
 
-    A subclass assigns parameters and modules to attributes in `__init__`, and computes in `forward`. A module
-    in a plain list is not found: `ModuleList` and `Sequential` hold several. Calling the module runs `forward`
-    between the hooks. NumPy arrays may go in, as a loader yields them: the first operation with a parameter
-    makes a Tensor. Nothing is moved to a GPU without being asked: a model there needs its inputs there.
+    A subclass assigns parameters and modules to attributes in `__init__`, and computes in `forward`. Modules
+    in a plain list are not found: `ModuleList` and `Sequential` hold several. Calling the module runs
+    `forward` between the hooks. NumPy arrays may go in, as a loader yields them: the first operation with a
+    parameter makes a Tensor. Nothing moves to a GPU by itself: a model there needs its inputs there.
 
     It is torch's Module, but that `super().__init__()` may be left out.
 
@@ -74,22 +68,21 @@ class Module:
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
-        is_parameter = isinstance(vars(self).get(name), Parameter)
-        if value is not None and (is_parameter or name in self._buffers):
-            kind: type = Parameter if is_parameter else Tensor
-            if not isinstance(value, kind):
-                raise TypeError(
-                    f"{type(self).__name__}.{name} can become a {kind.__name__} or None; got a "
-                    f"{type(value).__name__}. To give it a new value, write into it under no_grad()"
-                )
+        was_parameter = isinstance(vars(self).get(name), Parameter)
+        kind: type = Tensor if name in self._buffers else Parameter if was_parameter else object
+        if not isinstance(value, kind | None):
+            raise TypeError(
+                f"{type(self).__name__}.{name} can become a {kind.__name__} or None; got a "
+                f"{type(value).__name__}. To give it a new value, write into it under no_grad()"
+            )
         super().__setattr__(name, value)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Keep, as attribute `name`, a tensor that moves and is saved with the module but is not learned.
 
         Args:
-            name: the attribute.
-            tensor: its value; None for a buffer that is left out.
+            name: of the attribute.
+            tensor: None for a buffer that is left out.
             persistent: whether `state_dict` has it.
 
         Raises:
@@ -125,7 +118,7 @@ class Module:
         return output
 
     def register_forward_pre_hook(self, hook: Callable[[Any, tuple], Any]) -> RemovableHandle:
-        """Call hook(module, inputs) before each forward pass: what it returns, unless None, replaces inputs."""
+        """Call hook(module, inputs) before a forward pass: what it returns, unless None, replaces inputs."""
         return RemovableHandle(self._pre_hooks, hook)
 
     def register_forward_hook(self, hook: Callable[[Any, tuple, Any], Any]) -> RemovableHandle:
@@ -239,32 +232,30 @@ class Module:
             for name, tensor in (*module._own(Parameter), *module._own_buffers(persistent_only=True))
         }
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> tuple[list[str], list[str]]:
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> tuple[list, list]:
         """Write tensors or arrays into the parameters and buffers, cast and moved as those are.
 
         Args:
-            state: by dotted names, as from `state_dict`.
+            state_dict: by dotted names, as from the method of this name.
             strict: whether names that are missing, or too many, are an error.
 
         Returns:
-            The names that `state` lacks, and those that it has too many; both lists are empty if strict.
+            The names that are missing, and those that are too many; none if strict.
 
         Raises:
             ValueError: for names or shapes that do not fit. It lists them all, and nothing has been written.
         """
         own = self.state_dict()
-        missing, unexpected = [k for k in own if k not in state], [k for k in state if k not in own]
-        arrays = {k: v.data if isinstance(v, Tensor) else as_array(v) for k, v in state.items() if k in own}
-        problems = [
-            f"{name} has shape {tuple(array.shape)}, not {own[name].shape}"
-            for name, array in arrays.items()
-            if array.shape != own[name].shape
-        ]
+        missing, unexpected = [k for k in own if k not in state_dict], [k for k in state_dict if k not in own]
+        fitting = {k: v for k, v in state_dict.items() if k in own}
+        arrays = {k: v.data if isinstance(v, Tensor) else as_array(v) for k, v in fitting.items()}
+        wrong = {k: tuple(a.shape) for k, a in arrays.items() if a.shape != own[k].shape}
+        problems = [f"{name} has shape {shape}, not {own[name].shape}" for name, shape in wrong.items()]
         if strict:
             problems += [f"{name} is missing" for name in missing]
             problems += [f"{name} is unexpected" for name in unexpected]
         if problems:
-            raise ValueError(f"load_state_dict: {type(self).__name__} needs another state: {'; '.join(problems)}")
+            raise ValueError(f"{type(self).__name__}.load_state_dict: {'; '.join(problems)}")
         for name, array in arrays.items():
             own[name].data[...] = to_device(array, own[name].device)
             own[name].bump_version()
@@ -273,7 +264,7 @@ class Module:
     # -- how it looks ------------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
-        """What repr says of the module itself: those arguments of its constructor that it keeps, but defaults."""
+        """What repr says of the module itself: its constructor's arguments, if kept and no defaults."""
         said = []
         for name, argument in inspect.signature(type(self).__init__).parameters.items():
             value = vars(self).get(name, argument.default)
@@ -292,11 +283,11 @@ class Module:
         return f"{name}(\n{body}\n)"
 
     def multiply_adds(self, inputs: tuple, output: Any) -> int:
-        """How many multiply-adds a forward pass took outside the modules within: a layer that has some says so."""
+        """How many multiply-adds a forward pass took, without those of the modules within; see `summary`."""
         return 0
 
     def summary(self, *inputs: Any) -> str:
-        """A table of output shapes, parameters and multiply-adds, found by running `forward`; see `summary`."""
+        """A table of output shapes, parameters and multiply-adds; see `tinygrad_lite.nn.summary`."""
         return summary(self, *inputs)
 
 

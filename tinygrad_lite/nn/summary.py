@@ -38,7 +38,8 @@ def summary(model: Module, *inputs: Any) -> str:
         total                           2,410          2,368
     """
     shapes, multiply_adds = _measured(model, [_example(model, x) for x in inputs])
-    rows, counted = [], set()
+    counted: set[int] = set()
+    rows = []
     for path, module in model.named_modules():
         new = {id(p): p.numel() for p in vars(module).values() if isinstance(p, Parameter)}
         parameters = sum(n for key, n in new.items() if key not in counted)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import builtins
-import math
 import operator
 from collections.abc import Callable
 from typing import Any
 
-from tinygrad_lite.backend import array_module
+from tinygrad_lite.backend import array_module, python_number
 from tinygrad_lite.engine import Function
-from tinygrad_lite.ops.elementwise import neg
 from tinygrad_lite.tensor import Tensor, TensorLike
 
 # -- booleans, and so outside every graph --------------------------------------------------------------
@@ -18,7 +16,7 @@ from tinygrad_lite.tensor import Tensor, TensorLike
 
 def ungraphed(operate: Callable, *inputs: Any) -> Any:
     """`operate` on the arrays of `inputs`; a Tensor without a graph if one of them is a Tensor."""
-    arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
+    arrays = [x.data if isinstance(x, Tensor) else python_number(x) for x in inputs]
     array_module(*arrays)
     result = operate(*arrays)
     return Tensor(result) if any(isinstance(x, Tensor) for x in inputs) else result
@@ -103,9 +101,26 @@ def maximum(a: TensorLike, b: TensorLike) -> Tensor:
     return Maximum()(a, b)
 
 
+class Minimum(Function):
+    """The smaller of a and b, elementwise.
+
+    Gradient:  to the smaller; half to each where they are equal.
+    Shapes:    broadcast together.
+    """
+
+    broadcasts = True
+
+    def forward(self, a, b):
+        return self.xp.minimum(a, b)
+
+    def backward(self, grad, a, b):
+        tie = 0.5 * grad * (a == b)
+        return grad * (a < b) + tie, grad * (b < a) + tie
+
+
 def minimum(a: TensorLike, b: TensorLike) -> Tensor:
     """The smaller of a and b, elementwise; shapes broadcast; equal elements share the gradient."""
-    return neg(Maximum()(neg(a), neg(b)))
+    return Minimum()(a, b)
 
 
 class Clamp(Function):
@@ -115,14 +130,15 @@ class Clamp(Function):
     Shapes:    any → the same.
     """
 
-    def __init__(self, low: float, high: float) -> None:
-        self.low, self.high = low, high
+    def __init__(self, low: float | None, high: float | None) -> None:
+        self.low, self.high = python_number(low), python_number(high)
 
     def forward(self, x):
         return self.xp.clip(x, self.low, self.high)
 
     def backward(self, grad, x):
-        return grad * (x >= self.low) * (x <= self.high)
+        from_below = grad if self.low is None else grad * (x >= self.low)
+        return from_below if self.high is None else from_below * (x <= self.high)
 
 
 def clamp(x: TensorLike, min: float | None = None, max: float | None = None) -> Tensor:
@@ -133,4 +149,4 @@ def clamp(x: TensorLike, min: float | None = None, max: float | None = None) -> 
     """
     if min is None and max is None:
         raise ValueError("clamp: needs min, max or both; got neither")
-    return Clamp(-math.inf if min is None else min, math.inf if max is None else max)(x)
+    return Clamp(min, max)(x)

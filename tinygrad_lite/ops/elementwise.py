@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tinygrad_lite.backend import device_of, parse_device, to_device
+from tinygrad_lite.backend import as_array, device_of, parse_device, to_device
 from tinygrad_lite.engine import Function
 from tinygrad_lite.kernels.erf import erf as erf_of_array
 from tinygrad_lite.tensor import Tensor, TensorLike
@@ -109,9 +109,9 @@ class Scale(Function):
 
 def mul(a: TensorLike, b: TensorLike) -> Tensor:
     """a · b, elementwise; shapes broadcast."""
-    if type(b) in (int, float):
+    if type(b) is float or type(b) is int:
         return Scale(b)(a)
-    if type(a) in (int, float):
+    if type(a) is float or type(a) is int:
         return Scale(a)(b)
     return Mul()(a, b)
 
@@ -240,7 +240,7 @@ class Pow(Function):
     """a^b, elementwise.
 
     Gradient:  ∂/∂a = b·a^(b−1),  ∂/∂b = a^b·ln a.
-    Numerics:  0 by a where b = 0; 0 by b where a = 0, as the limit is.
+    Numerics:  0 by a where b = 0, also at a = 0; 0 by b where a = 0, as the limit for b > 0; NaN where a < 0.
     Shapes:    broadcast together.
     """
 
@@ -250,14 +250,15 @@ class Pow(Function):
         return a**b
 
     def backward(self, grad, a, b, output):
-        da = b * pow(a, where(b == 0, b, b - 1))
-        db = output * log(where(a > 0, a, a * 0 + 1))
-        return grad * da, grad * db
+        needs_a, needs_b = self.needs_input_grad
+        da = grad * b * pow(a, where((a == 0) * (b == 0), b, b - 1)) if needs_a else None
+        db = grad * output * log(where(a == 0, 1, a)) if needs_b else None
+        return da, db
 
 
 def pow(a: TensorLike, b: TensorLike) -> Tensor:
     """a^b, elementwise; shapes broadcast."""
-    if type(b) in (int, float):
+    if type(b) is float or type(b) is int:
         return PowNumber(b)(a)
     return Pow()(a, b)
 
@@ -275,6 +276,9 @@ class Where(Function):
     broadcasts = True
 
     def forward(self, condition, a, b):
+        dtype = getattr(condition, "dtype", type(condition).__name__)
+        if dtype != "bool":
+            raise TypeError(f"where: the condition must be boolean; got {dtype}")
         return self.xp.where(condition, a, b)
 
     def backward(self, grad, condition):
@@ -282,8 +286,15 @@ class Where(Function):
 
 
 def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
-    """a where the boolean condition holds, else b, elementwise; shapes broadcast."""
-    return Where()(condition, a, b)
+    """a where the boolean condition holds, else b, elementwise; shapes broadcast; two floats give float32.
+
+    Raises:
+        TypeError: for a condition that is not boolean.
+    """
+    result = Where()(condition, a, b)
+    if isinstance(condition, Tensor) and isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        return to(result, as_array([a, b]).dtype)
+    return result
 
 
 # -- dtype and device ----------------------------------------------------------------------------------

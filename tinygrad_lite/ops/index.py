@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tinygrad_lite.backend import array_module, as_array, device_of, is_array, to_device
@@ -43,9 +44,8 @@ class PutAdd(Function):
         zeros = self.xp.zeros(self.shape, dtype=x.dtype)
         if _picks_once(self.key):
             zeros[self.key] = x
-        else:  # by place in the flattened array: much faster than by several indices
-            places = self.xp.arange(zeros.size).reshape(self.shape)[self.key]
-            self.xp.add.at(zeros.reshape(-1), places.reshape(-1), x.reshape(-1))
+        elif x.size:  # by place in the flattened array: much faster than by several indices
+            self.xp.add.at(zeros.reshape(-1), _places(self.xp, self.key, self.shape), x.reshape(-1))
         return zeros
 
     def backward(self, grad):
@@ -58,14 +58,26 @@ def _picks_once(key: Any) -> bool:
     return all(not is_array(k) or k.dtype == bool for k in parts)
 
 
+def _places(xp: Any, key: Any, shape: tuple[int, ...]) -> Any:
+    """Where, in a flattened array of `shape`, lies what `key` picks, in order."""
+    parts = key if isinstance(key, tuple) else (key,)
+    leading = len(parts) if all(is_array(k) and k.dtype != bool for k in parts) else len(shape)
+    length = math.prod(shape[leading:])  # of the rows that indices of the leading dimensions pick
+    starts = xp.arange(0, math.prod(shape), length).reshape(shape[:leading])[key]
+    return (starts[..., None] + xp.arange(length)).reshape(-1)
+
+
+_ARRAYLIKE = (Tensor, list, tuple, range)
+
+
 def getitem(x: TensorLike, key: Any) -> Tensor:
-    """x[key]: slices, integers, None, Ellipsis, and arrays, lists or tensors of integers or booleans.
+    """x[key]: slices, integers, None, Ellipsis, and arrays, tensors or lists of integers or booleans.
 
     Raises:
         IndexError: for an index out of range, and for floats as indices.
     """
     parts = key if isinstance(key, tuple) else (key,)
-    parts = tuple(_index_array(x, k) if isinstance(k, (Tensor, list)) or is_array(k) else k for k in parts)
+    parts = tuple(_index_array(x, k) if isinstance(k, _ARRAYLIKE) or is_array(k) else k for k in parts)
     return Index(parts if isinstance(key, tuple) else parts[0])(x)
 
 

@@ -32,10 +32,10 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
     Raises:
         ValueError: for 0-d inputs, or lengths k that differ.
     """
-    if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[0 if b.ndim == 1 else -2]:
+    left, right = (tuple(getattr(x, "shape", ())) for x in (a, b))
+    if not left or not right or left[-1] != right[0 if len(right) == 1 else -2]:
         raise ValueError(
-            f"matmul: needs (…, n, k) and (…, k, m), or vectors of length k; got {tuple(a.shape)} and "
-            f"{tuple(b.shape)}"
+            f"matmul: needs (…, n, k) and (…, k, m), or vectors of length k; got {left} and {right}"
         )
     rows = unsqueeze(a, 0) if a.ndim == 1 else a
     columns = unsqueeze(b, 1) if b.ndim == 1 else b

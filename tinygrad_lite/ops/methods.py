@@ -50,7 +50,7 @@ METHODS: dict[str, Callable] = {
     **{name: getattr(activation, name) for name in ("relu", "sigmoid", "tanh")},
     **{
         name: getattr(reduce, name)
-        for name in ("amax", "amin", "argmax", "logsumexp", "max", "mean", "min", "sum", "var")
+        for name in ("amax", "amin", "argmax", "argmin", "logsumexp", "max", "mean", "min", "sum", "var")
     },
     **{
         name: getattr(shape, name)
@@ -64,9 +64,9 @@ METHODS: dict[str, Callable] = {
     "matmul": matmul.matmul,
 }
 
-for _name, _function in (OPERATORS | METHODS).items():
-    setattr(Tensor, _name, _function)
+PROPERTIES: dict[str, property] = {
+    "T": property(lambda x: shape.permute(x, tuple(reversed(range(x.ndim)))), doc="The dimensions reversed."),
+}
 
-Tensor.T = property(
-    lambda x: shape.permute(x, tuple(reversed(range(x.ndim)))), doc="The dimensions reversed."
-)
+for _name, _member in (OPERATORS | METHODS | PROPERTIES).items():
+    setattr(Tensor, _name, _member)

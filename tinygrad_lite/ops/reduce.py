@@ -5,31 +5,13 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from tinygrad_lite.backend import python_number
 from tinygrad_lite.engine import Function
 from tinygrad_lite.ops.compare import ungraphed
-from tinygrad_lite.ops.elementwise import exp, neg, to
+from tinygrad_lite.ops.elementwise import exp, to
 from tinygrad_lite.ops.index import gather
-from tinygrad_lite.ops.shape import expand, reshape, squeeze
+from tinygrad_lite.ops.shape import Dim, dims_of, expand, reshape, squeeze
 from tinygrad_lite.tensor import Tensor, TensorLike
-
-Dim = int | tuple[int, ...] | None
-
-
-def dims_of(op: str, dim: Dim, ndim: int) -> tuple[int, ...]:
-    """The dimensions that `dim` names, each in 0 … ndim−1: all for None; negative ones count from the end.
-
-    Raises:
-        IndexError: for a dimension that is not there.
-        ValueError: for one that is named twice.
-    """
-    given = tuple(range(ndim)) if dim is None else dim if isinstance(dim, tuple) else (dim,)
-    for d in given:
-        if not -ndim <= d < ndim:
-            raise IndexError(f"{op}: dim {d} is out of range for a tensor of {ndim} dimensions")
-    dims = tuple(d % ndim for d in given)
-    if len(set(dims)) < len(dims):
-        raise ValueError(f"{op}: dim {dim} names a dimension twice")
-    return dims
 
 
 def _kept(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
@@ -52,6 +34,11 @@ class _Reduction(Function):
         self.count = math.prod(x.shape[d] for d in self.dims)
         return self.dims
 
+    def total(self, x):
+        """Σ x over `dims`; float16 is summed, and left, in float32, where 65,504 is not the end."""
+        wide = "float32" if x.dtype == "float16" else None
+        return x.sum(axis=self.dims, keepdims=self.keepdim, dtype=wide)
+
     def spread(self, reduced):
         """Something of the output's shape, repeated to the input's."""
         return expand(reshape(reduced, self.kept), self.source)
@@ -68,10 +55,9 @@ class Sum(_Reduction):
     name = "sum"
 
     def forward(self, x):
-        dims = self.note(x)
-        if x.dtype == "float16":
-            return x.sum(axis=dims, keepdims=self.keepdim, dtype="float32").astype("float16")
-        return x.sum(axis=dims, keepdims=self.keepdim)
+        self.note(x)
+        total = self.total(x)
+        return total.astype(x.dtype) if x.dtype == "float16" else total
 
     def backward(self, grad):
         return self.spread(grad)
@@ -86,16 +72,19 @@ class Mean(_Reduction):
     """Σ x / n over dimensions, n the number of elements that are averaged.
 
     Gradient:  1/n for each element.
+    Numerics:  float16 is averaged in float32.
     Shapes:    any → without the reduced dimensions, or with 1 there.
     """
 
     name = "mean"
 
     def forward(self, x):
-        return sum(x, self.note(x), self.keepdim) / self.count
+        self.note(x)
+        average = self.total(x) / self.count
+        return average.astype(x.dtype) if x.dtype == "float16" else average
 
     def backward(self, grad):
-        return self.spread(grad / self.count)
+        return self.spread(grad * (1 / (self.count or 1)))  # a count over 65,504 is infinite in float16
 
 
 def mean(x: TensorLike, dim: Dim = None, keepdim: bool = False) -> Tensor:
@@ -115,7 +104,7 @@ class Var(_Reduction):
 
     def __init__(self, dim: Dim = None, correction: float = 1, keepdim: bool = False) -> None:
         super().__init__(dim, keepdim)
-        self.correction = correction
+        self.correction = python_number(correction)
 
     def forward(self, x):
         dims = self.note(x)
@@ -150,6 +139,12 @@ class Amax(_Reduction):
 
     name = "amax"
 
+    def note(self, x):
+        dims = super().note(x)
+        if not self.count:
+            raise ValueError(f"{self.name}: there is no element over dim {self.dim} of shape {x.shape}")
+        return dims
+
     def forward(self, x):
         return x.max(axis=self.note(x), keepdims=self.keepdim)
 
@@ -164,14 +159,39 @@ def amax(x: TensorLike, dim: Dim = None, keepdim: bool = False) -> Tensor:
     return Amax(dim, keepdim)(x)
 
 
+class Amin(Amax):
+    """The smallest element over dimensions.
+
+    Gradient:  1 for the smallest; elements that tie share it.
+    Shapes:    any → without the reduced dimensions, or with 1 there.
+    Raises:    ValueError for no elements.
+    """
+
+    name = "amin"
+
+    def forward(self, x):
+        return x.min(axis=self.note(x), keepdims=self.keepdim)
+
+
 def amin(x: TensorLike, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The smallest element over `dim` (an int, a tuple, None for all); ties share the gradient."""
-    return neg(amax(neg(x), dim, keepdim))
+    return Amin(dim, keepdim)(x)
 
 
 def argmax(x: TensorLike, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the largest element along `dim`, or in the flattened tensor; the first where several tie."""
-    return ungraphed(lambda array: array.argmax(axis=dim, keepdims=keepdim), x)
+    """The index of the largest element along `dim`, or in the flattened tensor; the first if several tie."""
+    return _index_of("argmax", x, dim, keepdim, "argmax")
+
+
+def argmin(x: TensorLike, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the smallest element along `dim`, or in the flattened tensor; the first if several tie."""
+    return _index_of("argmin", x, dim, keepdim, "argmin")
+
+
+def _index_of(op: str, x: TensorLike, dim: int | None, keepdim: bool, method: str) -> Tensor:
+    """argmax or argmin, for an op whose name messages give."""
+    axis = None if dim is None else dims_of(op, dim, x.ndim)[0]
+    return ungraphed(lambda array: getattr(array, method)(axis=axis, keepdims=keepdim), x)
 
 
 class Extremum(NamedTuple):
@@ -185,17 +205,20 @@ def max(x: TensorLike, dim: int | None = None, keepdim: bool = False) -> Tensor 
     """The largest element; with `dim`, (values, indices) along it: that one index gets the gradient."""
     if dim is None:
         return amax(x)
-    indices = argmax(x, dim, keepdim=True)
-    values = gather(x, dim, indices)
-    return Extremum(values, indices) if keepdim else Extremum(squeeze(values, dim), squeeze(indices, dim))
+    return _at(x, dim, _index_of("max", x, dim, True, "argmax"), keepdim)
 
 
 def min(x: TensorLike, dim: int | None = None, keepdim: bool = False) -> Tensor | Extremum:
     """The smallest element; with `dim`, (values, indices) along it: that one index gets the gradient."""
     if dim is None:
         return amin(x)
-    values, indices = max(neg(x), dim, keepdim)
-    return Extremum(neg(values), indices)
+    return _at(x, dim, _index_of("min", x, dim, True, "argmin"), keepdim)
+
+
+def _at(x: TensorLike, dim: int, indices: Tensor, keepdim: bool) -> Extremum:
+    """The elements of x at `indices` along `dim`, and the indices."""
+    values = gather(x, dim, indices)
+    return Extremum(values, indices) if keepdim else Extremum(squeeze(values, dim), squeeze(indices, dim))
 
 
 class LogSumExp(_Reduction):

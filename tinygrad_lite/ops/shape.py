@@ -6,10 +6,30 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from tinygrad_lite.backend import unbroadcast
+from tinygrad_lite.backend import broadcasts_to, unbroadcast
 from tinygrad_lite.engine import Function
+from tinygrad_lite.ops.elementwise import to
 from tinygrad_lite.ops.index import getitem
 from tinygrad_lite.tensor import Tensor, TensorLike
+
+Dim = int | tuple[int, ...] | None
+
+
+def dims_of(op: str, dim: Dim, ndim: int) -> tuple[int, ...]:
+    """The dimensions that `dim` names, each in 0 … ndim−1: all for None; negative ones count from the end.
+
+    Raises:
+        IndexError: for a dimension that is not there.
+        ValueError: for one that is named twice.
+    """
+    given = tuple(range(ndim)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
+    for d in given:
+        if not -ndim <= d < ndim:
+            raise IndexError(f"{op}: dim {d} is out of range for a tensor of {ndim} dimensions")
+    dims = tuple(d % ndim for d in given)
+    if len(set(dims)) < len(dims):
+        raise ValueError(f"{op}: dim {dim} names a dimension twice")
+    return dims
 
 
 class Reshape(Function):
@@ -100,8 +120,14 @@ class SumToSize(Function):
 
 
 def sum_to_size(x: TensorLike, *shape: int | tuple[int, ...]) -> Tensor:
-    """x summed over what broadcasting `shape` to its shape would repeat."""
+    """x summed over what broadcasting `shape` to its shape would repeat.
+
+    Raises:
+        ValueError: if `shape` does not broadcast to the shape of x.
+    """
     sizes = _sizes(shape)
+    if not broadcasts_to(sizes, x.shape):
+        raise ValueError(f"sum_to_size: {sizes} does not broadcast to the shape of x, {tuple(x.shape)}")
     return x if tuple(x.shape) == sizes else SumToSize(sizes)(x)
 
 
@@ -137,20 +163,16 @@ def permute(x: TensorLike, *dims: int | tuple[int, ...]) -> Tensor:
 
 def transpose(x: TensorLike, dim0: int, dim1: int) -> Tensor:
     """x with two dimensions swapped; a view."""
+    (a,), (b,) = dims_of("transpose", dim0, x.ndim), dims_of("transpose", dim1, x.ndim)
     order = list(range(x.ndim))
-    try:
-        order[dim0], order[dim1] = order[dim1], order[dim0]
-    except IndexError:
-        raise IndexError(
-            f"transpose: dims {dim0}, {dim1} are not both there in shape {tuple(x.shape)}"
-        ) from None
+    order[a], order[b] = b, a
     return Permute(tuple(order))(x)
 
 
 def flatten(x: TensorLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dimensions `start_dim` to `end_dim`, both included, joined into one."""
     shape = tuple(x.shape) or (1,)
-    start, end = start_dim % len(shape), end_dim % len(shape)
+    (start,), (end,) = dims_of("flatten", start_dim, len(shape)), dims_of("flatten", end_dim, len(shape))
     if start > end:
         raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} in shape {shape}")
     return reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
@@ -158,8 +180,7 @@ def flatten(x: TensorLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 def squeeze(x: TensorLike, dim: int | tuple[int, ...] | None = None) -> Tensor:
     """x without its dimensions of length 1, or without those of `dim` that have length 1."""
-    wanted = range(x.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
-    gone = {d % x.ndim for d in wanted if x.shape[d] == 1}
+    gone = {d for d in dims_of("squeeze", dim, x.ndim) if x.shape[d] == 1}
     return reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in gone))
 
 
@@ -183,10 +204,12 @@ class Cat(Function):
 
     def forward(self, *tensors):
         self.lengths = [x.shape[self.dim] for x in tensors]
+        self.dtypes = [x.dtype for x in tensors]
         return self.xp.concatenate(tensors, axis=self.dim)
 
     def backward(self, grad):
-        return split(grad, self.lengths, self.dim)
+        pieces = split(grad, self.lengths, self.dim)
+        return tuple(to(piece, dtype) for piece, dtype in zip(pieces, self.dtypes, strict=True))
 
 
 def cat(tensors: Sequence[TensorLike], dim: int = 0) -> Tensor:
@@ -198,14 +221,21 @@ def cat(tensors: Sequence[TensorLike], dim: int = 0) -> Tensor:
     if not tensors:
         raise ValueError("cat: needs at least one tensor")
     shapes = [tuple(x.shape) for x in tensors]
-    rests = {s[:d] + s[d + 1 :] for s in shapes for d in [dim % len(s)]} if all(shapes) else set()
-    if len(rests) != 1:
+    (d,) = dims_of("cat", dim, len(shapes[0]))
+    if len({(len(s), s[:d], s[d + 1 :]) for s in shapes}) != 1:
         raise ValueError(f"cat: shapes must be equal but for dim {dim}; got {', '.join(map(str, shapes))}")
-    return Cat(dim % len(shapes[0]))(*tensors)
+    return Cat(d)(*tensors)
 
 
 def stack(tensors: Sequence[TensorLike], dim: int = 0) -> Tensor:
-    """The tensors, all of one shape, joined along a new dimension `dim`."""
+    """The tensors joined along a new dimension `dim`.
+
+    Raises:
+        ValueError: for no tensors, or different shapes.
+    """
+    shapes = [tuple(x.shape) for x in tensors]
+    if len(set(shapes)) != 1:
+        raise ValueError(f"stack: needs tensors of one shape; got {', '.join(map(str, shapes)) or 'none'}")
     return cat([unsqueeze(x, dim) for x in tensors], dim)
 
 
@@ -213,12 +243,14 @@ def split(x: TensorLike, split_size: int | Sequence[int], dim: int = 0) -> tuple
     """x cut along `dim` into pieces of `split_size` (the last may be shorter), or of the lengths of a list.
 
     Raises:
-        ValueError: for lengths that do not add up to that of the dimension.
+        ValueError: for a size < 1, or lengths that do not add up to that of the dimension.
     """
-    dim %= x.ndim
+    (dim,) = dims_of("split", dim, x.ndim)
     n = x.shape[dim]
     if isinstance(split_size, int):
-        lengths: Sequence[int] = [min(split_size, n - start) for start in range(0, n, split_size)]
+        if split_size < 1:
+            raise ValueError(f"split: split_size must be at least 1; got {split_size}")
+        lengths: Sequence[int] = [min(split_size, n - start) for start in range(0, n or 1, split_size)]
     else:
         lengths = split_size
     if sum(lengths) != n:

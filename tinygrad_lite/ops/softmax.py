@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tinygrad_lite.engine import Function
 from tinygrad_lite.ops.elementwise import exp
-from tinygrad_lite.ops.reduce import dims_of, sum
+from tinygrad_lite.ops.reduce import sum
+from tinygrad_lite.ops.shape import dims_of
 from tinygrad_lite.tensor import Tensor, TensorLike
 
 

@@ -1,0 +1,126 @@
+"""Training: that it learns, and that a run that was stopped goes on bit for bit."""
+
+import numpy as np
+import pytest
+
+from techniques.diffusion.denoiser import DiffusionModel
+from techniques.diffusion.losses import noise_prediction_loss
+from techniques.diffusion.schedule import NoiseScheduler
+from techniques.diffusion.train import train
+from techniques.models import UNet
+from techniques.models.unet import NO_CLASS
+from tinygrad_lite import manual_seed
+from tinygrad_lite.optim import AdamW
+from tinygrad_lite.run import read_log
+
+
+@pytest.fixture
+def images(rng):
+    """Two kinds of stripes."""
+    stripes = np.sign(np.sin(np.arange(4) * np.pi / 2 + 0.1)).astype("float32")
+    return np.stack([np.tile(stripes, (4, 1)), np.tile(stripes, (4, 1)).T] * 16)[:, None]
+
+
+LABELS = np.tile([0, 1], 16)
+
+
+def new_model(seed=0):
+    manual_seed(seed)
+    return DiffusionModel(UNet(1, (8,), num_classes=2), NoiseScheduler("cosine", 100))
+
+
+def trained(folder, images, labels=LABELS, *, epochs=4, model=None, **options):
+    """(weights, averaged weights, losses) after training."""
+    model = model or new_model()
+    average = train(
+        model, images, labels, folder=folder, epochs=epochs, batch_size=8, progress=False, **options
+    )
+    weights = {name: p.numpy().copy() for name, p in model.named_parameters()}
+    with average.applied():
+        averages = {name: p.numpy().copy() for name, p in model.named_parameters()}
+    return weights, averages, read_log(folder)["loss"]
+
+
+def assert_same(one, other):
+    for ours, theirs in zip(one[:2], other[:2], strict=True):
+        for name, value in ours.items():
+            np.testing.assert_array_equal(theirs[name], value)
+    assert one[2] == other[2]
+
+
+def test_one_step_lowers_the_loss_on_its_own_batch(images, rng):
+    model = new_model()
+    noise = rng.standard_normal(images.shape, dtype="float32")
+    noisy_data, noise_level = model.scheduler.add_noise(images, noise, rng=rng)
+    optimizer = AdamW(model.parameters(), lr=1e-3)
+
+    def loss():
+        return noise_prediction_loss(model(noisy_data, noise_level, LABELS), noise)
+
+    before = loss()
+    before.backward()
+    optimizer.step()
+    assert loss().item() < before.item()
+
+
+def test_it_learns_to_tell_noise_from_stripes(images, tmp_path):
+    losses = trained(tmp_path, images, epochs=50)[2]
+    assert np.mean(losses[:4]) > 0.8
+    assert np.mean(losses[-40:]) < 0.35
+
+
+def test_the_same_seed_gives_the_same_bits(images, tmp_path):
+    assert_same(trained(tmp_path / "a", images), trained(tmp_path / "b", images))
+
+
+def test_another_seed_gives_other_bits(images, tmp_path):
+    one, other = trained(tmp_path / "a", images), trained(tmp_path / "b", images, seed=1)
+    assert one[2] != other[2]
+
+
+def test_the_average_lies_behind_the_weights(images, tmp_path):
+    weights, averages, _ = trained(tmp_path, images)
+    assert any((weights[name] != averages[name]).any() for name in weights)
+
+
+class Stopped(Exception):
+    """Stands for Ctrl-C."""
+
+
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(images, tmp_path):
+    straight = trained(tmp_path / "straight", images, epochs=35)
+    calls = 0
+
+    def stop_at_step_130(module, inputs):
+        nonlocal calls
+        calls += 1
+        if calls == 130:
+            raise Stopped
+
+    stopping = new_model()
+    stopping.register_forward_pre_hook(stop_at_step_130)
+    with pytest.raises(Stopped):
+        trained(tmp_path / "stopped", images, epochs=35, model=stopping)
+    resumed = trained(tmp_path / "stopped", images, epochs=35, model=new_model(seed=9), resume=True)
+    assert_same(straight, resumed)
+
+
+def labels_seen(images, labels, tmp_path, **options):
+    """All labels that the network is told in a short training."""
+    model, told = new_model(), []
+    model.register_forward_pre_hook(lambda module, inputs: told.append(inputs[2].copy()))
+    trained(tmp_path, images, labels, model=model, **options)
+    return np.concatenate(told)
+
+
+def test_a_tenth_of_the_labels_is_hidden(images, tmp_path):
+    told = labels_seen(images, LABELS, tmp_path, epochs=30)
+    assert (told == NO_CLASS).mean() == pytest.approx(0.1, abs=0.03)
+
+
+def test_without_label_dropout_none_is_hidden(images, tmp_path):
+    assert set(labels_seen(images, LABELS, tmp_path, label_dropout=0.0)) == {0, 1}
+
+
+def test_images_without_labels_are_of_no_class(images, tmp_path):
+    assert set(labels_seen(images, None, tmp_path)) == {NO_CLASS}

@@ -1,0 +1,745 @@
+"""Function and the walk back: the six ideas of the engine, and the defects that others were found to have."""
+
+import gc
+import itertools
+import operator
+import time
+import tracemalloc
+import weakref
+
+import numpy as np
+import pytest
+
+import tinygrad_lite as t
+from tinygrad_lite import Function, Tensor
+from tinygrad_lite.ops.activation import relu
+from tinygrad_lite.ops.elementwise import exp
+
+
+def leaf(*values, dtype="float64"):
+    return Tensor(np.array(values, dtype), requires_grad=True)
+
+
+def ones(*shape):
+    return Tensor(np.ones(shape), requires_grad=True)
+
+
+class Square(Function):
+    """x², with both of its backwards."""
+
+    def forward(self, x):
+        return x * x
+
+    def backward(self, grad, x):
+        return 2 * grad * x
+
+
+# -- values, and gradients that accumulate -------------------------------------------------------------
+
+
+def test_a_tensor_used_twice_gets_both_gradients():
+    x = leaf(3.0)
+    (x * x + x).backward(np.ones(1))
+    assert x.grad.item() == 7
+
+
+def test_gradients_of_two_walks_add_up():
+    x = leaf(1.0, 2.0)
+    for _ in range(2):
+        (x * x).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [4, 8])
+
+
+def test_accumulation_leaves_the_gradient_that_was_there_as_it_was():
+    x = leaf(1.0)
+    x.sum().backward()
+    before = x.grad
+    x.sum().backward()
+    assert (before.item(), x.grad.item()) == (1, 2)
+
+
+def test_a_graph_that_was_retained_gives_the_same_gradient_again():
+    x = leaf(2.0)
+    y = (x * x * x * x * x).sum()  # interior gradients that were kept would come in twice
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.item() == 2 * 5 * 2**4
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_the_order_in_which_terms_are_added_does_not_matter(order):
+    a, b = leaf(1.0), leaf(1.0)
+    terms = [2 * a, a, b]
+    first, second, third = (terms[i] for i in order)
+    (first + (second + third)).sum().backward()
+    assert (a.grad.item(), b.grad.item()) == (3, 1)
+
+
+def test_a_leaf_itself_can_be_walked_back_from():
+    x = leaf(5.0)
+    x.backward()
+    assert x.grad.tolist() == [1]
+
+
+def test_what_requires_no_gradient_gets_none():
+    x, constant = leaf(1.0), Tensor(np.ones(1))
+    (x * constant).sum().backward()
+    assert constant.grad is None
+
+
+@pytest.mark.parametrize("uses", range(1, 9))
+def test_a_tensor_used_any_number_of_times_gets_all_its_gradients(uses):
+    x = leaf(1.0, 2.0)
+    h = x * 1
+    total = h * 1
+    for k in range(2, uses + 1):
+        total = total + h * k
+    total.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [uses * (uses + 1) / 2] * 2)
+
+
+# -- nobody shares a gradient's memory -----------------------------------------------------------------
+
+
+def test_leaves_never_share_the_memory_of_their_gradients():
+    x, b1, b2 = ones(3), ones(3), ones(3)
+    (x + b1 + b2).sum().backward()
+    for g, h in itertools.combinations((x.grad, b1.grad, b2.grad), 2):
+        assert not np.shares_memory(g.data, h.data)
+
+
+def test_the_gradient_of_a_leaf_shares_no_memory_with_the_one_that_was_passed():
+    x, gradient = ones(3), np.ones(3)
+    (x + 0).backward(gradient)
+    gradient[:] = 7
+    np.testing.assert_array_equal(x.grad.numpy(), [1, 1, 1])
+
+
+def test_the_gradient_of_a_leaf_shares_no_memory_with_what_backward_returned_from_its_saves():
+    class Half(Function):
+        def forward(self, x):
+            return x * x / 2
+
+        def backward(self, grad, x):
+            return x
+
+    x = leaf(1.0, 2.0)
+    Half()(x).sum().backward()
+    assert not np.shares_memory(x.grad.data, x.data)
+
+
+@pytest.mark.parametrize("spread", [lambda x: x.sum(), lambda x: x.mean(), lambda x: x.expand(4, 3).sum()])
+def test_a_gradient_that_was_spread_can_be_written(spread):
+    x = ones(3)
+    spread(x).backward()
+    x.grad.data -= 0.5
+    assert x.grad.data.flags.writeable
+
+
+def test_a_gradient_of_no_dimensions_is_an_array():
+    x = Tensor(2.0, requires_grad=True)
+    (x * x).backward()
+    assert isinstance(x.grad.data, np.ndarray)
+
+
+# -- edges: the graph survives every mixture of operands -----------------------------------------------
+
+OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
+
+
+@pytest.mark.parametrize("operate", [*OPERATORS, operator.matmul])
+def test_an_array_on_either_side_keeps_the_graph(operate):
+    for operands in ((np.full((2, 2), 2.0), ones(2, 2)), (ones(2, 2), np.full((2, 2), 2.0))):
+        y = operate(*operands)
+        assert isinstance(y, Tensor)
+        y.sum().backward()
+        (x,) = (x for x in operands if isinstance(x, Tensor))
+        assert x.grad is not None
+
+
+NUMBERS = [2, 2.0, True, np.float32(2), np.float64(2), np.int64(2), np.bool_(True)]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda n: type(n).__name__)
+@pytest.mark.parametrize("operate", OPERATORS)
+def test_a_number_on_either_side_keeps_the_graph_and_float32(operate, number):
+    for swap in (False, True):
+        x = leaf(1.5, 2.5, dtype="float32")
+        y = operate(number, x) if swap else operate(x, number)
+        y.sum().backward()
+        assert (type(y), y.dtype, x.grad.dtype) == (Tensor, "float32", "float32")
+
+
+@pytest.mark.parametrize("operate", OPERATORS)
+def test_a_float32_tensor_of_no_dimensions_keeps_float32(operate):
+    x, scalar = leaf(1.5, 2.5, dtype="float32"), Tensor(2.0, requires_grad=True)
+    for y in (operate(x, scalar), operate(scalar, x), operate(scalar, scalar), operate(scalar, 3.0)):
+        y.sum().backward()
+        assert (y.dtype, scalar.grad.dtype) == ("float32", "float32")
+
+
+@pytest.mark.parametrize("operate", OPERATORS)
+@pytest.mark.parametrize("other", [2, 2.0, np.float32(2), Tensor(2.0), Tensor([2])], ids=str)
+def test_float64_stays_float64(operate, other):
+    x = leaf(1.5, 2.5)
+    y = operate(x, other)
+    y.sum().backward()
+    assert (y.dtype, x.grad.dtype) == ("float64", "float64")
+
+
+@pytest.mark.parametrize("operate", [*OPERATORS, t.maximum, t.minimum])
+def test_gradients_of_mixed_dtypes_come_back_in_their_inputs_dtypes(operate):
+    single, double = leaf(1.5, 2.5, dtype="float32"), leaf(2.0, 1.0)
+    y = operate(single, double)
+    y.sum().backward()
+    assert (y.dtype, single.grad.dtype, double.grad.dtype) == ("float64", "float32", "float64")
+
+
+def test_an_integer_tensor_among_the_inputs_gets_no_gradient():
+    x, n = leaf(1.5, dtype="float32"), Tensor([2])
+    (x * n.to("float32")).sum().backward()
+    assert x.grad.item() == 2
+
+
+@pytest.mark.parametrize("other", [[1.0, 2.0], "a", {}, object()])
+def test_an_operand_of_another_kind_is_refused_by_the_ops_name(other):
+    with pytest.raises(TypeError, match="<Add>: an input must be a tensor, an array or a number; got"):
+        ones(2) + other
+
+
+def test_shapes_that_do_not_broadcast_are_refused():
+    with pytest.raises(ValueError, match="could not be broadcast"):
+        ones(2) + ones(3)
+
+
+def test_an_op_without_tensors_gives_an_array():
+    assert type(exp(np.ones(2))) is np.ndarray
+    assert type(relu(np.ones(2)) + 1) is np.ndarray
+
+
+# -- walks that cannot start, or not again -------------------------------------------------------------
+
+
+def test_backward_without_a_graph_is_refused():
+    with pytest.raises(RuntimeError, match="backward: this tensor has no graph"):
+        Tensor([1.0]).sum().backward()
+    with t.no_grad():
+        y = leaf(1.0) * 2
+    with pytest.raises(RuntimeError, match="has no graph"):
+        y.backward()
+
+
+def test_several_elements_without_a_gradient_are_refused():
+    with pytest.raises(
+        RuntimeError, match=r"a tensor of shape \(2,\) needs a gradient of that shape.*sum\(\)"
+    ):
+        leaf(1.0, 2.0).exp().backward()
+
+
+def test_a_single_element_of_any_shape_starts_with_one():
+    x = ones(1, 1)
+    (x * 3).backward()
+    assert x.grad.tolist() == [[3]]
+
+
+def test_a_gradient_of_another_shape_is_refused():
+    with pytest.raises(
+        RuntimeError, match=r"the gradient to start with has shape \(3,\); the output has \(2,\)"
+    ):
+        (ones(2) * 2).backward(np.ones(3))
+
+
+@pytest.mark.parametrize("gradient", [np.ones(2, "int64"), Tensor([1.0, 1.0]), [1, 1]])
+def test_the_gradient_that_a_walk_starts_with_takes_the_outputs_dtype(gradient):
+    x = leaf(1.0, 2.0)
+    (x * x).backward(gradient)
+    assert x.grad.dtype == "float64"
+
+
+def test_a_second_walk_is_refused_and_names_what_is_gone():
+    x = leaf(2.0)
+    y = Square()(x)
+    y.backward()
+    with pytest.raises(
+        RuntimeError, match=r"walked before.*<Square>.*retain_graph=True.*before the loop is used"
+    ):
+        y.backward()
+
+
+def test_a_tensor_computed_before_the_loop_is_refused_in_the_second_turn():
+    w = leaf(2.0)
+    scale = w.exp()
+    (scale * 3).sum().backward()
+    with pytest.raises(RuntimeError, match="<Exp>"):
+        (scale * 3).sum().backward()
+
+
+def test_a_walk_that_failed_does_no_harm_to_the_next():
+    class Broken(Square):
+        def backward(self, grad, x):
+            raise KeyError("planted")
+
+    x = leaf(2.0)
+    with pytest.raises(KeyError, match="planted"):
+        Broken()(x).backward()
+    assert x.grad is None
+    assert t.is_grad_enabled()
+    Square()(x).backward()
+    assert x.grad.item() == 4
+
+
+# -- a user's Function ---------------------------------------------------------------------------------
+
+
+def test_a_users_function_runs_and_differentiates():
+    x = leaf(1.0, 2.0)
+    Square()(x).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [2, 4])
+
+
+@pytest.mark.parametrize("method", ["backward", "backward_fused"])
+def test_a_save_that_forward_does_not_have_is_refused_when_the_class_is_made(method):
+    members = {
+        "forward": lambda self, a, b: a * b,
+        "backward": lambda self, grad, a, b: (grad * b, grad * a),
+        method: lambda self, grad, a, c: (grad * c, grad * a),
+    }
+    with pytest.raises(
+        TypeError, match=rf"Mul\.{method}: 'c' is neither 'output' nor an input of forward \(a, b\)"
+    ):
+        type("Mul", (Function,), members)
+
+
+def planted(gradients, forward=lambda self, a, b: a + b, **members):
+    """A + B whose backward returns what `gradients` makes of the incoming gradient."""
+    members = {"forward": forward, "backward": lambda self, grad: gradients(grad), **members}
+    return type("Planted", (Function,), members)()
+
+
+@pytest.mark.parametrize(
+    ("gradients", "message"),
+    [
+        (
+            lambda g: (g, g[:1]),
+            r"input 'b' has shape \(1, 3\) and dtype float64; the input has shape \(2, 3\)",
+        ),
+        (lambda g: (g.sum(), g), r"input 'a' has shape \(\).*the input has shape \(2, 3\)"),
+        (lambda g: (g, g[None]), r"input 'b' has shape \(1, 2, 3\)"),
+        (lambda g: (g.T, g), r"input 'a' has shape \(3, 2\)"),
+        (lambda g: (g, g.astype("float32")), "input 'b' has shape .* dtype float32; .* dtype float64"),
+        (lambda g: (g, None), "input 'b' must be an array; got NoneType"),
+        (lambda g: (0, g), "input 'a' must be an array; got int"),
+        (lambda g: (g, [1.0] * 6), "input 'b' must be an array; got list"),
+        (lambda g: (g, Tensor(g)), "input 'b' must be an array; got Tensor"),
+        (lambda g: g, "returned 1 gradients; forward had 2 inputs"),
+        (lambda g: (g, g, g), "returned 3 gradients; forward had 2 inputs"),
+    ],
+)
+def test_a_wrong_gradient_is_never_repaired_but_refused_by_op_and_input(gradients, message):
+    with pytest.raises(RuntimeError, match=r"<Planted>\.backward: .*" + message):
+        planted(gradients)(ones(2, 3), ones(2, 3)).sum().backward()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("shape", [(3, 2), (2,), (6,), (2, 1)])
+def test_an_op_that_broadcasts_is_not_repaired_either(shape, create_graph):
+    op = planted(
+        lambda g: (t.reshape(t.sum(g) + t.mul(t.sum(g), np.zeros(shape)), shape), g), broadcasts=True
+    )
+    with pytest.raises(RuntimeError, match="gradient of input 'a' has shape"):
+        op(ones(2, 3), ones(2, 3)).sum().backward(create_graph=create_graph)
+
+
+def test_inputs_of_a_star_are_named_by_number():
+    op = planted(lambda g: (g, g[:1]), forward=lambda self, *tensors: tensors[0] + tensors[1])
+    with pytest.raises(RuntimeError, match="gradient of input 1 has shape"):
+        op(ones(2), ones(2)).sum().backward()
+
+
+def test_gradients_of_unwanted_inputs_may_be_none():
+    x = ones(2)
+    planted(lambda g: (g, None))(x, np.ones(2)).sum().backward()
+    assert x.grad.tolist() == [1, 1]
+
+
+def test_backward_is_told_which_gradients_are_wanted():
+    told = []
+
+    class Tell(Function):
+        def forward(self, a, b, c):
+            return a + b
+
+        def backward(self, grad):
+            told.append(self.needs_input_grad)
+            return grad, None, None
+
+    Tell()(ones(2), Tensor(np.ones(2)), None).sum().backward()
+    assert told == [(True, False, False)]
+
+
+@pytest.mark.parametrize(("output", "kind"), [((1, 2), "tuple"), (3.0, "float"), (None, "NoneType")])
+def test_a_forward_that_returns_no_array_is_refused(output, kind):
+    op = planted(lambda g: g, forward=lambda self, x: output)
+    with pytest.raises(TypeError, match=f"<Planted>.forward: must return one array; got {kind}"):
+        op(ones(2))
+
+
+def test_one_object_is_one_node():
+    op = Square()
+    op(ones(2))
+    with pytest.raises(RuntimeError, match="<Square>: already the node of an earlier call"):
+        op(ones(2))
+
+
+def test_just_what_backward_names_is_kept():
+    x = ones(2)
+    kept = {
+        type(y.grad_fn).__name__: sorted(y.grad_fn._saved) for y in (x.exp(), x + 1, x * 2, x.log(), x * x)
+    }
+    assert kept == {"Exp": [-1], "Add": [], "Scale": [], "Log": [0], "Mul": [0, 1]}
+
+
+class Fused(Square):
+    """x², whose fused backward says that it ran, and reads what forward kept."""
+
+    private = ("doubled",)
+
+    def forward(self, x):
+        self.doubled = 2 * x
+        return x * x
+
+    def backward(self, grad, x):
+        return 2 * grad * x
+
+    def backward_fused(self, grad):
+        return grad * self.doubled + 1000
+
+
+def test_the_fused_backward_runs_in_the_plain_walk_only():
+    x = leaf(3.0)
+    y = Fused()(x)
+    assert t.grad(y, x, retain_graph=True)[0].item() == 1006
+    (first,) = t.grad(y, x, create_graph=True)
+    assert first.item() == 6
+    assert t.grad(first, x)[0].item() == 2
+
+
+def test_without_fused_backward_only_the_saves_of_backward_are_kept():
+    class Plain(Square):
+        def backward_fused(self, grad):
+            return grad
+
+    x = ones(1)
+    assert list(Plain()(x).grad_fn._saved) == [0]
+
+
+# -- gradients of gradients ----------------------------------------------------------------------------
+
+
+def test_third_derivatives():
+    x = leaf(2.0, 3.0)
+    y = (x**4).sum()
+    for expected in ([32, 108], [48, 108], [48, 72]):
+        (g,) = t.grad(y, x, create_graph=True)
+        np.testing.assert_allclose(g.numpy(), expected)
+        y = g.sum()
+
+
+def test_derivatives_of_a_saved_output():
+    x = leaf(0.5)
+    y = x.tanh()
+    for _ in range(3):
+        (y,) = t.grad(y, x, create_graph=True)
+    tanh = np.tanh(0.5)
+    assert y.item() == pytest.approx((1 - tanh**2) * (6 * tanh**2 - 2))
+
+
+def test_backward_with_create_graph_leaves_gradients_that_differentiate():
+    x = leaf(2.0)
+    (x**3).sum().backward(create_graph=True)
+    (second,) = t.grad(x.grad, x)
+    assert (x.grad.item(), second.item()) == (12, 12)
+
+
+def test_gradients_keep_their_graph_even_under_no_grad():
+    x = leaf(2.0)
+    y = (x**3).sum() + x.sum()
+    with t.no_grad():
+        y.backward(create_graph=True)
+        assert not (x * 2).requires_grad
+    assert t.grad(x.grad, x)[0].item() == 12
+
+
+def test_a_plain_walk_records_nothing():
+    x = leaf(2.0)
+    (x * x).backward()
+    assert not x.grad.requires_grad
+
+
+@pytest.mark.parametrize(
+    "stash",
+    [
+        lambda x: x * 1,
+        lambda x: x.sum(),
+        lambda x: [x * 1],
+        lambda x: (2, x.max()),
+    ],
+    ids=["array", "0-d", "list", "tuple"],
+)
+def test_floats_that_forward_stored_are_refused_under_create_graph(stash):
+    class Stashing(Square):
+        def forward(self, x):
+            self.kept = stash(x)
+            return x * x
+
+    x = leaf(2.0)
+    assert t.grad(Stashing()(x), x)[0].item() == 4
+    with pytest.raises(RuntimeError, match=r"<Stashing>: self\.kept holds floats.*`private`"):
+        t.grad(Stashing()(x), x, create_graph=True)
+
+
+def test_masks_indices_shapes_and_options_may_be_stored():
+    class Storing(Square):
+        def __init__(self):
+            self.option, self.dtype = 2.0, np.dtype("float32")
+
+        def forward(self, x):
+            self.mask, self.indices, self.shape = x > 0, np.arange(3), x.shape
+            return x * x
+
+    x = leaf(2.0)
+    assert t.grad(Storing()(x), x, create_graph=True)[0].item() == 4
+
+
+@pytest.mark.parametrize("leave", [lambda z: z.data, lambda z: z.numpy()])
+def test_a_backward_that_leaves_the_graph_is_refused_under_create_graph(leave):
+    class Leaving(Square):
+        def backward(self, grad, x):
+            return (2 * leave(grad) * leave(x)) if isinstance(grad, Tensor) else 2 * grad * x
+
+    x = leaf(2.0)
+    assert t.grad(Leaving()(x), x)[0].item() == 4
+    with pytest.raises(RuntimeError, match=r"input 'x' must be a Tensor under create_graph.*got ndarray"):
+        t.grad(Leaving()(x), x, create_graph=True)
+
+
+# -- writing in place between forward and backward -----------------------------------------------------
+
+
+def test_a_write_before_the_walk_is_refused_by_op_input_and_versions():
+    w, x = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    y = (x * w).sum()
+    with t.no_grad():
+        w -= 0.1 * w
+    message = r"<Mul>\.backward: its input 'b', of shape \(2,\), was written.*kept at version 0, now 1"
+    with pytest.raises(RuntimeError, match=message):
+        y.backward()
+
+
+def test_a_write_into_a_saved_output_is_refused():
+    x = leaf(1.0)
+    y = x.exp()
+    with t.no_grad():
+        y *= 2
+    with pytest.raises(RuntimeError, match=r"<Exp>\.backward: its output"):
+        y.backward()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_an_item_written_is_noticed_too(create_graph):
+    x = leaf(1.0, 2.0)
+    y = (x * x).sum()
+    with t.no_grad():
+        x[0] = 5
+    with pytest.raises(RuntimeError, match="written in place"):
+        y.backward(create_graph=create_graph)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x.reshape(3, 2),
+        lambda x: x.T,
+        lambda x: x[0],
+        lambda x: x[:, 1:].T[0],
+        lambda x: x.detach(),
+        lambda x: x.detach().flatten().unsqueeze(0),
+    ],
+)
+def test_a_write_through_a_view_counts_for_its_base(view):
+    x = ones(2, 3)
+    y = (x * x).sum()
+    with t.no_grad():
+        v = view(x)
+        v += 1
+    with pytest.raises(RuntimeError, match="written in place"):
+        y.backward()
+
+
+def test_a_write_into_the_base_counts_for_its_view():
+    x = ones(2, 3)
+    y = (x[0] ** 3).sum()
+    with t.no_grad():
+        x += 1
+    with pytest.raises(RuntimeError, match=r"<PowNumber>\.backward: its input 'x'"):
+        y.backward()
+
+
+def test_a_write_into_what_no_backward_needs_is_allowed():
+    x = leaf(1.0)
+    y = (x + 1).exp() * 2
+    with t.no_grad():
+        x += 1
+    y.backward()
+    assert x.grad.item() == pytest.approx(2 * np.exp(2))
+
+
+def test_a_write_into_a_copy_is_allowed():
+    x = ones(2, 2)
+    y = (x * x).sum()
+    with t.no_grad():
+        copy = x.detach() * 1
+        copy += 1
+        other = x.T.reshape(-1)  # not contiguous, and so no view
+        other += 1
+    y.backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.full((2, 2), 2))
+
+
+def test_a_write_after_the_walk_is_allowed():
+    w = leaf(1.0)
+    for _ in range(3):
+        (w * w).backward()
+        with t.no_grad():
+            w -= 0.1 * w.grad
+        w.grad = None
+    assert w.item() == pytest.approx(0.8**3)
+
+
+def test_data_that_was_replaced_is_refused_where_the_graph_of_a_gradient_needs_it():
+    x = leaf(2.0)
+    y = x * x
+    x.data = np.array([5.0])
+    with pytest.raises(
+        RuntimeError, match=r"<Mul>\.backward: the tensor of its input 'a' was given other data"
+    ):
+        t.grad(y, x, create_graph=True)
+
+
+# -- size, time and memory -----------------------------------------------------------------------------
+
+
+def test_sharing_costs_no_exponential_time():
+    x = leaf(1.0)
+    h = x
+    for _ in range(22):
+        h = h + h
+    start = time.perf_counter()
+    h.backward()
+    assert time.perf_counter() - start < 1
+    assert x.grad.item() == 2**22
+
+
+@pytest.mark.parametrize("length", [100_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_a_long_chain_runs_forward_and_back(length):
+    x = leaf(1.0)
+    h = x
+    for _ in range(length):
+        h = h + 1.0
+    h.backward()
+    assert (h.item(), x.grad.item()) == (length + 1, 1)
+
+
+@pytest.mark.parametrize("length", [100_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_a_long_chain_is_dropped_without_a_walk(length):
+    h = leaf(1.0)
+    for _ in range(length):
+        h = h * 1.0
+    node = weakref.ref(h.grad_fn)
+    del h
+    assert node() is None
+
+
+@pytest.fixture
+def without_collector():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def step(w, b, x):
+    """A training step of a small network, with what the engine offers."""
+    h = (x @ w + b).relu()
+    loss = ((h * h).mean(0) + h.softmax(1).sum(0).exp()).sum() / t.cat([h, h[:1]]).var()
+    loss.backward()
+    with t.no_grad():
+        for parameter in (w, b):
+            parameter -= 0.01 * parameter.grad
+            parameter.grad = None
+
+
+@pytest.mark.usefixtures("without_collector")
+def test_ten_training_steps_hold_no_more_memory_than_one(rng):
+    w, b, x = (
+        Tensor(rng.standard_normal(shape), requires_grad=True) for shape in ((100, 150), (150,), (200, 100))
+    )
+    x = x.detach()
+    step(w, b, x)
+    tracemalloc.start()
+    step(w, b, x)
+    one = tracemalloc.get_traced_memory()[0]
+    for _ in range(9):
+        step(w, b, x)
+    ten = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert (
+        ten - one < 100_000
+    )  # the weight alone has 120,000 bytes; Python's lists of freed tuples grow a little
+
+
+@pytest.mark.usefixtures("without_collector")
+def test_forward_alone_holds_nothing():
+    x = ones(4)
+    y = (x.exp() * x).sum()
+    nodes = [weakref.ref(y.grad_fn), weakref.ref(y)]
+    del y
+    assert [node() for node in nodes] == [None, None]
+
+
+@pytest.mark.usefixtures("without_collector")
+@pytest.mark.parametrize("options", [{}, {"create_graph": True}, {"retain_graph": True}])
+def test_a_graph_is_gone_when_its_output_is(options):
+    x = ones(4)
+    y = (x.exp() * x.tanh()).sum()
+    g = t.grad(y, x, **options)
+    nodes = [weakref.ref(y.grad_fn), *(weakref.ref(edge) for edge in y.grad_fn._edges)]
+    del y, g
+    assert all(node() is None for node in nodes)
+
+
+class Watch(Function):
+    """x, which notes which of the arrays that others kept are still alive when the walk passes."""
+
+    def __init__(self, watched, alive):
+        self.watch = lambda: alive.append([name for name, array in watched.items() if array() is not None])
+
+    def forward(self, x):
+        return x * 1
+
+    def backward(self, grad):
+        self.watch()
+        return grad * 1
+
+
+def test_saves_are_dropped_as_the_walk_passes():
+    watched, alive = {}, []
+    x = ones(4)
+    h = Watch(watched, alive)(x).exp()
+    watched["first"] = weakref.ref(h.data)
+    h = Watch(watched, alive)(h * 1).exp()
+    watched["second"] = weakref.ref(h.data)
+    h = Watch(watched, alive)(h * 1)
+    h.backward(np.ones(4))
+    del h
+    assert alive == [["first", "second"], ["first"], []]

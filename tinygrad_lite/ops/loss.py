@@ -1,0 +1,330 @@
+"""Losses: what a prediction costs, and how that changes with it."""
+
+from __future__ import annotations
+
+from tinygrad_lite.backend import Array, array_module, as_array, device_of, to_device
+from tinygrad_lite.engine import Function
+from tinygrad_lite.ops.elementwise import exp, log, to, where
+from tinygrad_lite.ops.index import checked_indices
+from tinygrad_lite.ops.reduce import sum
+from tinygrad_lite.ops.shape import reshape
+from tinygrad_lite.ops.softmax import log_softmax, softmax
+from tinygrad_lite.tensor import Tensor, TensorLike
+
+# -- what losses share ---------------------------------------------------------------------------------
+
+
+class _Loss(Function):
+    """What losses have in common: the `reduction` of costs: 'none', to their 'sum', or to their 'mean'."""
+
+    name = "loss"
+    reductions: tuple[str, ...] = ("none", "mean", "sum")
+
+    def __init__(self, reduction: str) -> None:
+        if reduction not in self.reductions:
+            known = ", ".join(map(repr, self.reductions[:-1]))
+            raise ValueError(
+                f"{self.name}: reduction must be {known} or {self.reductions[-1]!r}; got {reduction!r}"
+            )
+        self.reduction = reduction
+
+    def reduce(self, costs: Array, count: int) -> Array:
+        """The costs, their sum, or their sum over `count`; notes what share in it one of them has."""
+        if self.reduction in ("none", "sum"):
+            self.share = 1.0
+        elif count == 0:
+            raise ValueError(
+                f"{self.name}: there is nothing to average; the mean over 0 costs is not defined"
+            )
+        else:
+            self.share = 1 / count
+        return costs if self.reduction == "none" else sum(costs) * self.share
+
+
+def _check_same_shape(op: str, input: TensorLike, target: TensorLike) -> None:
+    if tuple(input.shape) != tuple(target.shape):
+        raise ValueError(
+            f"{op}: input and target need the same shape, nothing is broadcast; got input "
+            f"{tuple(input.shape)}, target {tuple(target.shape)}"
+        )
+
+
+# -- distances -----------------------------------------------------------------------------------------
+
+
+class MSE(_Loss):
+    """(x − y)², elementwise, then reduced.
+
+    Gradient:  ∂L/∂x = 2(x − y)/n, for the mean over n elements;  ∂L/∂y is its opposite.
+    Shapes:    x, y of one shape → a scalar; that shape for 'none'.
+    Raises:    ValueError for no elements to average.
+    """
+
+    name = "mse_loss"
+
+    def forward(self, x, y):
+        d = x - y
+        return self.reduce(d * d, d.size)
+
+    def backward(self, grad, x, y):
+        dx = (grad * (2 * self.share)) * (x - y)
+        return dx, -dx if self.needs_input_grad[1] else None
+
+
+def mse_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+    """The mean of (input − target)², two tensors of one shape; or their 'sum', or 'none' for all of them.
+
+    Raises:
+        ValueError: for shapes that differ: nothing is broadcast; for an unknown reduction.
+    """
+    _check_same_shape("mse_loss", input, target)
+    return MSE(reduction)(input, target)
+
+
+class KLDiv(_Loss):
+    """t·(log t − x), elementwise, then reduced; x is the logarithm of the prediction.
+
+    Gradient:  ∂/∂x = −t,  ∂/∂t = log t + 1 − x, each over n for the mean over n elements.
+    Numerics:  0 where t = 0, as the limit is; in the gradient log 0 counts as 0, for its limit is −∞.
+    Shapes:    x, t of one shape → a scalar; that shape for 'none'.
+    Raises:    ValueError for no elements to average.
+    Source:    Kullback & Leibler 1951, On information and sufficiency.
+    """
+
+    name = "kl_div"
+    reductions = ("none", "mean", "batchmean", "sum")
+
+    def forward(self, x, t):
+        costs = t * where(t > 0, self.log_of(t) - x, 0)  # not 0·∞ where both t and the prediction are 0
+        return self.reduce(costs, _batch(x) if self.reduction == "batchmean" else x.size)
+
+    def backward(self, grad, x, t):
+        g = grad * self.share
+        return -g * t, g * (self.log_of(t) + 1 - x)
+
+    def log_of(self, t):
+        """log t, and 0 where t = 0."""
+        return log(where(t > 0, t, 1))
+
+
+class KLDivOfLogs(_Loss):
+    """eᵘ·(u − x), elementwise, then reduced; x and u are the logarithms of the prediction and the target.
+
+    Gradient:  ∂/∂x = −eᵘ,  ∂/∂u = eᵘ·(u − x + 1), each over n for the mean over n elements.
+    Shapes:    x, u of one shape → a scalar; that shape for 'none'.
+    Raises:    ValueError for no elements to average.
+    """
+
+    name = "kl_div"
+    reductions = KLDiv.reductions
+
+    def forward(self, x, u):
+        return self.reduce(exp(u) * (u - x), _batch(x) if self.reduction == "batchmean" else x.size)
+
+    def backward(self, grad, x, u):
+        t = grad * self.share * exp(u)
+        return -t, t * (u - x + 1)
+
+
+def _batch(x: Array) -> int:
+    return x.shape[0] if x.ndim else 1
+
+
+def kl_div(
+    input: TensorLike, target: TensorLike, reduction: str = "mean", log_target: bool = False
+) -> Tensor:
+    """Σ t·(log t − x): how far the target t is from the prediction, whose logarithm `input` is.
+
+    Beware of the default, which is torch's: 'mean' divides by the number of all elements. The divergence of
+    Kullback and Leibler, averaged over distributions in rows, is 'batchmean'.
+
+    Args:
+        input: log-probabilities, as log_softmax gives.
+        target: probabilities, of the same shape; log-probabilities if log_target. It may have a gradient too.
+        reduction: 'batchmean', 'sum', 'mean' or 'none'.
+        log_target: whether target holds logarithms.
+
+    Raises:
+        ValueError: for shapes that differ: nothing is broadcast; for an unknown reduction.
+    """
+    _check_same_shape("kl_div", input, target)
+    return (KLDivOfLogs(reduction) if log_target else KLDiv(reduction))(input, target)
+
+
+# -- cross-entropy -------------------------------------------------------------------------------------
+
+
+class _OfClasses(_Loss):
+    """What losses over classes, dimension 1 of x (N, K, …), have in common."""
+
+    name = "cross_entropy"
+
+    def __init__(self, reduction: str, label_smoothing: float) -> None:
+        super().__init__(reduction)
+        self.smoothing = label_smoothing
+
+    def weights(self, weight, x):
+        """The weights, in a shape that meets x."""
+        return 1 if weight is None else reshape(weight, (-1, *[1] * (x.ndim - 2)))
+
+    def of_samples(self, grad, x):
+        """The gradient of each sample's cost, or of the reduced one, in a shape that meets x."""
+        return grad if self.reduction != "none" else reshape(grad, (x.shape[0], 1, *x.shape[2:]))
+
+
+class CrossEntropy(_OfClasses):
+    """−Σₖ aₖ·log pₖ for each sample, p = softmax(x) over the K classes, then reduced.
+
+    a = w·((1 − s)·y + s/K), y 1 at the label and else 0, w the weights of the classes (1 without), s the
+    smoothing; a = 0 where the label is ignored. The mean divides by D = Σ w·y, the weights of all labels.
+
+    Gradient:  ∂L/∂x = (A·p − a)/D, A = Σₖ aₖ; without weights and smoothing that is (p − y)/N.
+    Numerics:  log p is z − log Σ eᶻ, z = x − max x: nothing overflows, and no logarithm is of 0.
+    Shapes:    x (N, K, …), w (K,) or None, labels (N, …) → a scalar; (N, …) for 'none'.
+    Source:    Szegedy et al. 2015, arXiv:1512.00567, section 7 (smoothing).
+    """
+
+    private = ("p", "own", "D")
+
+    def __init__(self, labels: Array, reduction: str, label_smoothing: float) -> None:
+        super().__init__(reduction, label_smoothing)
+        self.labels = labels  # −1 where it is ignored
+
+    def forward(self, x, weight):
+        self.shape, K, s = x.shape, x.shape[1], self.smoothing
+        self.classes = self.xp.arange(K)
+        rows, labels = _rows(x), self.labels.reshape(-1)
+        self.counts = labels >= 0
+        self.at = self.xp.arange(len(labels)), labels * self.counts  # of each row, its label's place
+        z = rows - rows.max(axis=1, keepdims=True)
+        e = self.xp.exp(z)
+        total = e.sum(axis=1)
+        log_total = self.xp.log(total)
+        self.p = e / total[:, None]
+        self.own = self.counts.astype(x.dtype) if weight is None else weight[self.at[1]] * self.counts
+        costs = self.own * (log_total - z[self.at])
+        if s:
+            w = self.xp.ones(K, dtype=x.dtype) if weight is None else weight
+            costs = (1 - s) * costs + s / K * (log_total * w.sum() - z @ w) * self.counts
+        self.D = self.own.sum() if self.reduction == "mean" else 1
+        return costs.reshape(self.labels.shape) if self.reduction == "none" else costs.sum() / self.D
+
+    def backward(self, grad, x, weight):
+        K, s, labels = x.shape[1], self.smoothing, reshape(self.labels, (x.shape[0], 1, *x.shape[2:]))
+        y = to(labels == reshape(self.classes, (K, *[1] * (x.ndim - 2))), x.dtype)
+        w, counts = self.weights(weight, x), to(labels >= 0, x.dtype)
+        a = w * ((1 - s) * y + s / K * counts)
+        D = sum(w * y) if self.reduction == "mean" else 1
+        return self.of_samples(grad, x) * (sum(a, 1, keepdim=True) * softmax(x, 1) - a) / D, None
+
+    def backward_fused(self, grad, weight):
+        K, s = self.shape[1], self.smoothing
+        g = grad.reshape(-1) / self.D
+        at_label, anywhere = (1 - s) * self.own * g, s / K * g * self.counts
+        total = K if weight is None else weight.sum()
+        dx = self.p * (at_label + anywhere * total)[:, None]
+        dx[self.at] -= at_label
+        if s:
+            dx -= anywhere[:, None] * (1 if weight is None else weight)
+        return _from_rows(dx, self.shape), None
+
+
+class SoftCrossEntropy(_OfClasses):
+    """−Σₖ aₖ·log pₖ for each sample, p = softmax(x) over the K classes, then reduced; t are probabilities.
+
+    a = w·((1 − s)·t + s/K), with weights w of the classes (1 without), smoothing s.
+
+    Gradient:  ∂L/∂x = (A·p − a)/n, A = Σₖ aₖ,  ∂L/∂t = −(1 − s)·w·log p/n, for the mean over n samples.
+    Numerics:  log p is that of log_softmax: nothing overflows, and no logarithm is of 0.
+    Shapes:    x, t (N, K, …), w (K,) or None → a scalar; (N, …) for 'none'.
+    Raises:    ValueError for no samples to average.
+    """
+
+    def forward(self, x, t, weight):
+        costs = -sum(self.amounts(x, t, weight) * log_softmax(x, 1), 1)
+        return self.reduce(costs, costs.size)
+
+    def backward(self, grad, x, t, weight):
+        a, log_p, g = self.amounts(x, t, weight), log_softmax(x, 1), self.of_samples(grad, x) * self.share
+        dx = g * (sum(a, 1, keepdim=True) * exp(log_p) - a)
+        dt = -g * (1 - self.smoothing) * self.weights(weight, x) * log_p
+        return dx, dt, None
+
+    def amounts(self, x, t, weight):
+        return self.weights(weight, x) * ((1 - self.smoothing) * t + self.smoothing / x.shape[1])
+
+
+def cross_entropy(
+    input: TensorLike,
+    target: TensorLike,
+    weight: TensorLike | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    ignore_index: int = -100,
+) -> Tensor:
+    """−Σ y·log softmax(input) over the classes, averaged over samples: (N, K, …) logits, K classes.
+
+    Args:
+        input: (N, K) or (N, K, …): logits, any numbers.
+        target: integers 0 … K−1, (N,) or (N, …); or probabilities, floats in the shape of input.
+        weight: (K,), how much each class counts; not a part of the graph. For integers the mean divides by
+            the weights of the labels, for probabilities by the number of samples, as in torch.
+        reduction: 'mean', 'sum' or 'none'.
+        label_smoothing: the share of each target, from 0 to 1, that is spread evenly over all classes.
+        ignore_index: a label that does not count.
+
+    Raises:
+        ValueError: for shapes that do not fit, an unknown reduction, and where no label is left to average.
+        IndexError: for a label outside 0 … K−1. Labels on a GPU are not looked at: that would wait for it.
+    """
+    if input.ndim < 2:
+        raise ValueError(f"cross_entropy: input needs shape (N, K) or (N, K, …); got {tuple(input.shape)}")
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing must lie from 0 to 1; got {label_smoothing}")
+    w = None if weight is None else _class_weights(input, weight)
+    given = target.data if isinstance(target, Tensor) else as_array(target)
+    if given.dtype.kind == "f":
+        _check_same_shape("cross_entropy", input, target)
+        return SoftCrossEntropy(reduction, label_smoothing)(input, target, w)
+    labels = _labels(input, given, ignore_index)
+    if reduction == "mean" and device_of(labels) == "cpu" and not (labels >= 0).any():
+        raise ValueError(
+            f"cross_entropy: there is nothing to average: none of the {labels.size} labels counts "
+            f"(ignore_index is {ignore_index})"
+        )
+    return CrossEntropy(labels, reduction, label_smoothing)(input, w)
+
+
+def _class_weights(input: TensorLike, weight: TensorLike) -> Array:
+    array = weight.data if isinstance(weight, Tensor) else as_array(weight)
+    if tuple(array.shape) != (input.shape[1],):
+        raise ValueError(
+            f"cross_entropy: weight needs shape ({input.shape[1]},), one number for each class of input "
+            f"{tuple(input.shape)}; got {tuple(array.shape)}"
+        )
+    return to(array, input.dtype)
+
+
+def _labels(input: TensorLike, labels: Array, ignore_index: int) -> Array:
+    """`labels` on the device of input, with −1 for the ignored; the others must be classes."""
+    if tuple(labels.shape) != (input.shape[0], *input.shape[2:]):
+        raise ValueError(
+            "cross_entropy: target needs a label for each sample, or probabilities (floats) in the shape of "
+            f"input; got input {tuple(input.shape)}, target {tuple(labels.shape)} of {labels.dtype}"
+        )
+    xp = array_module(labels)
+    labels = to(labels, "int64")  # unsigned ones could not be −1
+    counts = labels != ignore_index
+    checked_indices("cross_entropy", labels, xp.where(counts, labels, 0), input.shape[1])
+    data = input.data if isinstance(input, Tensor) else input
+    return to_device(xp.where(counts, labels, -1), device_of(data))
+
+
+def _rows(x: Array) -> Array:
+    """(N, K, …) as (N·…, K): a sample or pixel in a row."""
+    return array_module(x).moveaxis(x, 1, -1).reshape(-1, x.shape[1])
+
+
+def _from_rows(rows: Array, shape: tuple[int, ...]) -> Array:
+    """What `_rows` made of an array of this `shape`, back in it."""
+    return array_module(rows).moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
