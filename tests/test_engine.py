@@ -9,6 +9,8 @@ import weakref
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tinygrad_lite as t
 from tinygrad_lite import Function, Tensor
@@ -96,6 +98,29 @@ def test_a_tensor_used_any_number_of_times_gets_all_its_gradients(uses):
         total = total + h * k
     total.sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), [uses * (uses + 1) / 2] * 2)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("+-*"), st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=20
+    )
+)
+def test_any_graph_of_sums_and_products_gives_the_derivatives_of_forward_mode(steps):
+    leaves = [Tensor(np.array(v), requires_grad=True) for v in (0.5, -1.5, 0.75)]
+    tensors = list(leaves)
+    values = [(leaf.item(), np.eye(3)[i]) for i, leaf in enumerate(leaves)]  # each with its three derivatives
+    for symbol, i, j in steps:
+        (a, da), (b, db) = values[i % len(values)], values[j % len(values)]
+        x, y = tensors[i % len(tensors)], tensors[j % len(tensors)]
+        if symbol == "*":
+            tensors.append(x * y)
+            values.append((a * b, a * db + b * da))
+        else:
+            tensors.append(x + y if symbol == "+" else x - y)
+            values.append((a + b, da + db) if symbol == "+" else (a - b, da - db))
+    found = t.grad(tensors[-1], leaves, allow_unused=True)
+    np.testing.assert_allclose([0 if g is None else g.item() for g in found], values[-1][1], rtol=1e-12)
 
 
 # -- nobody shares a gradient's memory -----------------------------------------------------------------
@@ -463,11 +488,24 @@ def test_backward_with_create_graph_leaves_gradients_that_differentiate():
 
 def test_gradients_keep_their_graph_even_under_no_grad():
     x = leaf(2.0)
-    y = (x**3).sum() + x.sum()
-    with t.no_grad():
-        y.backward(create_graph=True)
-        assert not (x * 2).requires_grad
-    assert t.grad(x.grad, x)[0].item() == 12
+    for times in (1, 2):
+        y = (x**3).sum()
+        with t.no_grad():
+            y.backward(create_graph=True)
+        assert t.grad(x.grad, x, retain_graph=True)[0].item() == 12 * times
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_operations_are_recorded_within_backward_where_a_graph_is_asked_for(create_graph):
+    modes = []
+
+    class Asking(Square):
+        def backward(self, grad, x):
+            modes.append(t.is_grad_enabled())
+            return 2 * grad * x
+
+    Asking()(leaf(2.0)).backward(create_graph=create_graph)
+    assert modes == [create_graph]
 
 
 def test_a_plain_walk_records_nothing():

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from tinygrad_lite.backend import Array, array_module
 from tinygrad_lite.engine import starting_gradient, walk
 from tinygrad_lite.ops.shape import reshape, stack
@@ -62,16 +60,12 @@ def grad(
             raise RuntimeError(
                 f"grad: the outputs do not depend on input {i}; pass allow_unused=True to get None for it"
             )
-    return tuple(None if found is None else _own(found[1]) for found in results)
+    # a copy shares its memory with nobody; Tensors with a graph are never written
+    return tuple(r if r is None else r[1] if create_graph else Tensor(r[1].copy()) for r in results)
 
 
 def _sequence(x: Any) -> list:
     return list(x) if isinstance(x, (list, tuple)) else [x]
-
-
-def _own(g: Any) -> Tensor:
-    """A gradient as a Tensor that shares its memory with nobody; with a graph, it is one already."""
-    return g if isinstance(g, Tensor) else Tensor(np.array(g) if isinstance(g, np.generic) else g.copy())
 
 
 def vjp(func: Func, inputs: Any, v: Any = None, create_graph: bool = False) -> tuple[Tensor, Any]:
@@ -84,7 +78,8 @@ def vjp(func: Func, inputs: Any, v: Any = None, create_graph: bool = False) -> t
         create_graph: make both results differentiable, by the inputs that require a gradient.
     """
     xs, output = _run(func, inputs, create_graph)
-    return _result(output, create_graph), _like(inputs, _derivatives(output, xs, v, create_graph))
+    rows = _derivatives(output, xs, v, create_graph)
+    return (output if create_graph else output.detach()), _like(inputs, rows)
 
 
 def jvp(func: Func, inputs: Any, v: Any = None, create_graph: bool = False) -> tuple[Tensor, Tensor]:
@@ -94,7 +89,8 @@ def jvp(func: Func, inputs: Any, v: Any = None, create_graph: bool = False) -> t
     with enable_grad():
         u = Tensor(_zeros(output), requires_grad=True)
         along = _inner(_derivatives(output, xs, u, create_graph=True), tangents)
-    return _result(output, create_graph), _derivatives(along, [u], None, create_graph)[0]
+    (columns,) = _derivatives(along, [u], None, create_graph)
+    return (output if create_graph else output.detach()), columns
 
 
 def hvp(func: Func, inputs: Any, v: Any = None, create_graph: bool = False) -> tuple[Tensor, Any]:
@@ -103,7 +99,8 @@ def hvp(func: Func, inputs: Any, v: Any = None, create_graph: bool = False) -> t
     tangents = _tangents("hvp", xs, v)
     with enable_grad():
         along = _inner(_derivatives(output, xs, None, create_graph=True), tangents)
-    return _result(output, create_graph), _like(inputs, _derivatives(along, xs, None, create_graph))
+    products = _derivatives(along, xs, None, create_graph)
+    return (output if create_graph else output.detach()), _like(inputs, products)
 
 
 def jacobian(func: Func, inputs: Any, create_graph: bool = False) -> Any:
@@ -171,10 +168,6 @@ def _inner(a: list[Tensor], b: list[Tensor]) -> Tensor:
     """Σ a·b over all elements of all tensors."""
     first, *others = [(x * y).sum() for x, y in zip(a, b, strict=True)]
     return sum(others, start=first)
-
-
-def _result(output: Tensor, create_graph: bool) -> Tensor:
-    return output if create_graph else output.detach()
 
 
 def _like(inputs: Any, results: Sequence) -> Any:

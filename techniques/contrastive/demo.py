@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from techniques.contrastive.cluster import kmeans
 from techniques.contrastive.train import pretrain
-from techniques.contrastive.use import cluster, embed, fit_classifier
+from techniques.contrastive.use import embed, fit_classifier
 from techniques.models import MLP, ResNet
 from techniques.report import Result
 from tinygrad_lite import manual_seed, viz
@@ -77,7 +78,7 @@ def run_demo(
             f"{name}_few_labels": accuracy(few(of_test).numpy(), test.labels),
             f"{name}_all_labels": accuracy(full(of_test).numpy(), test.labels),
             f"{name}_recall_at_1": recall_at_k(of_test, test.labels),
-            f"{name}_nmi": nmi(cluster(of_test, 10, seed), test.labels),
+            f"{name}_nmi": nmi(kmeans(of_test, 10, keyed_rng(seed, "clusters")), test.labels),
         }
     losses = read_log(out / "backbone")["loss"]
     before, after = features["random"][1], features["contrastive"][1]

@@ -1,12 +1,11 @@
-"""What a contrastive backbone is for: embeddings, to classify, search, cluster and find anomalies by."""
+"""What a contrastive backbone is for: embeddings, by which to classify, to search and to find anomalies."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from techniques.contrastive.kmeans import kmeans
 from tinygrad_lite import nn, no_grad
-from tinygrad_lite.backend import keyed_rng, to_device
+from tinygrad_lite.backend import to_device
 from tinygrad_lite.metrics import nearest_neighbors
 from tinygrad_lite.nn.functional import cross_entropy
 from tinygrad_lite.optim import Adam
@@ -54,9 +53,10 @@ def fit_classifier(
     if features.ndim != 2 or labels.shape != features.shape[:1]:
         got = f"{features.shape} and {labels.shape}"
         raise ValueError(f"fit_classifier: needs features (N, d) and labels (N,); got {got}")
+    features = features.astype(np.float64)
     mean, scale = features.mean(axis=0), features.std(axis=0)
-    scale[scale <= 1e-6 * scale.max()] = 1  # a column that says nothing stays as it is
-    standardized = (features - mean) / scale
+    scale[scale <= 1e-12 * abs(mean)] = np.inf  # a constant column, to rounding, says nothing
+    standardized = ((features - mean) / scale).astype(np.float32)
     classifier = nn.Linear(features.shape[1], int(labels.max()) + 1)
     for p in classifier.parameters():
         nn.init.zeros_(p)
@@ -87,15 +87,6 @@ def search(queries: np.ndarray, gallery: np.ndarray | None, k: int) -> tuple[np.
     found = nearest_neighbors(queries, gallery, k)
     rows = _unit_rows(queries if gallery is None else gallery)[found]  # (Q, k, d)
     return found, (rows @ _unit_rows(queries)[:, :, None])[..., 0]
-
-
-def cluster(features: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
-    """Which of k clusters each row belongs to, by direction alone: numbers (N,) from 0 to k − 1.
-
-    Raises:
-        ValueError: if features are not (N, d) or k is not from 1 to N.
-    """
-    return kmeans(_unit_rows(features), k, keyed_rng(seed, "clusters"))
 
 
 def anomaly_scores(reference: np.ndarray, features: np.ndarray, k: int = 5) -> np.ndarray:

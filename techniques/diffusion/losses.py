@@ -11,9 +11,9 @@ from tinygrad_lite.tensor import TensorLike
 class NoisePrediction(Function):
     """Mean squared error between predicted and actual noise: a network that tells noise from data.
 
+    Shapes:    twice the same → a scalar.
     Value:     d = ε̂ − ε, for the predicted noise ε̂ and the actual ε;  L = Σ d²/n, over all n numbers.
     Gradient:  ∂L/∂ε̂ = 2·d/n, ∂L/∂ε = −2·d/n.
-    Shapes:    twice the same → a scalar.
     Known:     equal noises give 0; ε̂ = 0, a network that knows nothing, gives 1 on average.
     Source:    Ho, Jain & Abbeel 2020, arXiv:2006.11239, equation (14), L_simple.
     """

@@ -15,6 +15,7 @@ UNLABELED = -100  # the label of a sample that has none: the teacher alone teach
 class Distillation(Function):
     """Hinton's loss: the student imitates the teacher's softened outputs, and learns the labels.
 
+    Shapes:    s, t (N, classes) → a scalar.
     Value:     p = softmax(t/T), q = softmax(s/T), r = softmax(s), for teacher logits t and student logits s;
                L = α·T²·Σᵢₖ pᵢₖ·(log pᵢₖ − log qᵢₖ)/N − (1−α)·Σᵢₖ Yᵢₖ·log rᵢₖ/M,
                Y the labels one-hot, a row of zeros for each sample without one; M samples have one.
@@ -22,7 +23,6 @@ class Distillation(Function):
                none to the teacher, which is frozen.
     Numerics:  logarithms are those of log_softmax, so nothing overflows and none is of 0. T² makes up for
                the 1/T² by which softened outputs shrink the gradient. M is 1 where no sample has a label.
-    Shapes:    s, t (N, classes) → a scalar.
     Known:     equal logits leave (1−α) times the cross-entropy; at α = 0 the teacher does not matter.
     Source:    Hinton, Vinyals & Dean 2015, arXiv:1503.02531, section 2.
     """
@@ -93,10 +93,10 @@ def _check_options(name: str, teacher: Any, alpha: float) -> None:
 class RegressionDistillation(Function):
     """The student imitates the teacher's outputs, and learns the targets, both by squared error.
 
+    Shapes:    three times the same → a scalar.
     Value:     L = α·Σ(s − t)²/n + (1−α)·Σ(s − y)²/n over all n numbers of the student's outputs s,
                the teacher's t and the targets y.
     Gradient:  ∂L/∂s = 2·(α·(s − t) + (1−α)·(s − y))/n; none to the teacher and the targets.
-    Shapes:    three times the same → a scalar.
     Known:     the gradient is that of the squared error to the mixture α·t + (1−α)·y.
     Source:    Ba & Caruana 2013, arXiv:1312.6184, equation (1), for the first term.
     """

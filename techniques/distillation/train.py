@@ -94,11 +94,18 @@ def distill(
     Args:
         teacher: a trained model, on the student's device.
         student: a model with outputs of the same shape; it shares nothing with the teacher.
-        loader: gives (data, labels) as arrays; for `distillation_loss` a sample without a label has UNLABELED.
+        loader: gives (data, labels) as arrays; with `distillation_loss`, labels may be UNLABELED.
         loss_fn: of (student's outputs, teacher's outputs, labels). For other options than the defaults
             `partial(distillation_loss, temperature=2.0, alpha=0.5)`; for regression, where the labels are
             targets of the shape of the outputs, `regression_distillation_loss`.
-        folder, epochs, lr, weight_decay, seed, label, resume, progress: see `train_classifier`.
+        folder: of the run: its log and checkpoint.
+        epochs: passes over the loader.
+        lr: the highest learning rate of AdamW; see `train_classifier`.
+        weight_decay: of AdamW.
+        seed: of the draws in the steps; the order of the data is the loader's.
+        label: what the progress bar calls the run.
+        resume: go on with the run in `folder`.
+        progress: show a progress bar.
 
     Raises:
         ValueError: if teacher and student share parameters.

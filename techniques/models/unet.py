@@ -14,7 +14,7 @@ from tinygrad_lite import Tensor, cat, nn
 from tinygrad_lite.backend import Array, array_module, device_of
 
 NO_CLASS = -1  # the label of a picture whose class is not told
-GROUPS = 8  # of channels in every GroupNorm
+GROUPS = 4  # of channels in every GroupNorm
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
 
@@ -82,12 +82,18 @@ class UNet(nn.Module):
 
     Args:
         in_channels: C, of the pictures; H and W are divisible by 2 for every width but the first.
-        widths: the channels of each resolution, multiples of 8.
+        widths: the channels of each resolution, multiples of 4 from 8 on.
         num_classes: labels are 0 … num_classes − 1, or NO_CLASS (−1), which every network knows.
+
+    Raises:
+        ValueError: for other widths.
     """
 
     def __init__(self, in_channels: int = 1, widths: Sequence[int] = (32, 64), num_classes: int = 0) -> None:
         super().__init__()
+        if any(width % GROUPS or width <= GROUPS for width in widths):
+            # In a group of one channel the norm would take away what the embedding adds to it.
+            raise ValueError(f"UNet: widths need to be multiples of {GROUPS} from {2 * GROUPS} on; got {widths}")
         self.num_classes = num_classes
         self.halvings = len(widths) - 1
         first, last = widths[0], widths[-1]

@@ -247,8 +247,8 @@ def interpolate(
         mode: 'nearest', the only one there is.
 
     Raises:
-        ValueError: unless just one of `size` and `scale_factor` is given; for another shape or mode, and where
-            no pixel is left.
+        ValueError: unless one of `size` and `scale_factor` is given; for another shape or mode; and
+            where no pixel is left.
         TypeError: for a size that is no ints, and a scale_factor that is no numbers.
     """
     h, w = _size_of("interpolate", input)

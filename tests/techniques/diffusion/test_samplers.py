@@ -140,22 +140,22 @@ def test_ddims_error_halves_when_its_steps_double(spacing, rng):
 # -- how much the output varies: on Gaussian data a sampler is linear, so impulses tell exactly -----------
 
 
-class Impulse:
-    """A source of noise that is 1 in its k-th draw and 0 in the others."""
+class Impulses:
+    """A source of noise whose k-th draw, from 1 on, is 1 in row k and 0 elsewhere."""
 
-    def __init__(self, k):
-        self.k, self.draws = k, 0
+    def __init__(self):
+        self.draws = 0
 
     def __call__(self, x):
         self.draws += 1
-        return np.full_like(x, self.draws - 1 == self.k)
+        return (np.arange(len(x)) == self.draws).astype(x.dtype)
 
 
 def output_std(sampler, denoiser, sigmas):
-    """√(Σ w²), w the outputs for a unit impulse of the start and of each draw."""
-    start = last(sampler(denoiser, np.array([sigmas[0]]), sigmas, Impulse(-1)))
-    draws = [last(sampler(denoiser, np.zeros(1), sigmas, Impulse(k))) for k in range(len(sigmas) - 1)]
-    return float(np.sqrt(sum(w**2 for w in [start, *draws]))[0])
+    """√(Σ w²), w the outputs for a unit impulse of the start (in row 0) and of each draw."""
+    x = np.zeros(len(sigmas))
+    x[0] = sigmas[0]
+    return float(np.sqrt((last(sampler(denoiser, x, sigmas, Impulses())) ** 2).sum()))
 
 
 ANCESTRAL = [ddpm, lambda *args: ddim(*args, eta=1.0), lambda *args: ddim(*args, eta=0.5)]

@@ -135,6 +135,11 @@ class TestUNet:
         copy.load_state_dict(unet.state_dict())
         np.testing.assert_array_equal(copy(x, t).numpy(), unet(x, t).numpy())
 
+    @pytest.mark.parametrize("width", [4, 0, 10])
+    def test_widths_that_make_no_groups_of_several_channels_are_refused(self, width):
+        with pytest.raises(ValueError, match=f"UNet: widths need to be multiples of 4 from 8 on; got .*{width}"):
+            UNet(1, (8, width))
+
     @pytest.mark.parametrize("shape", [(2, 1, 7, 8), (2, 1, 8, 6), (1, 8, 8)])
     def test_pictures_that_cannot_be_halved_so_often_are_refused(self, shape, t):
         with pytest.raises(ValueError, match=r"UNet: needs pictures \(N, C, H, W\), H and W multiples of 4"):

@@ -64,5 +64,11 @@ CASES = [
         attention,
         (normal(3, 4), normal(5, 4), normal(5, 2), normal(5)),
     ),
-    Case("attention: dropout", with_dropout, (normal(2, 3, 4), normal(2, 5, 4), normal(2, 5, 7)), peer=False),
+    Case(
+        "attention: dropout",
+        with_dropout,
+        (normal(2, 3, 4), normal(2, 5, 4), normal(2, 5, 7)),
+        peer=False,
+        draws_mask=True,
+    ),
 ]

@@ -23,6 +23,7 @@ class Case:
         draws: how to make each input; floats in float64.
         peer: whether torch has the function under the same name, with the same arguments.
         wrt: positions of the inputs with gradients; all floats by default.
+        draws_mask: whether it draws from the ambient generator, whose bits differ between devices.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Case:
     draws: tuple[Draw, ...]
     peer: bool = True
     wrt: tuple[int, ...] | None = None
+    draws_mask: bool = False
 
     def inputs(self) -> list[np.ndarray]:
         """The inputs: always the same for a name."""

@@ -12,13 +12,26 @@ def dropout(t: Any, x: Any, p: float) -> Any:
 
 
 CASES = [
-    Case("dropout", lambda t, x: dropout(t, x, 0.3) * x, (normal(3, 5),), peer=False),
-    Case("dropout: strided", lambda t, x: dropout(t, x, 0.5), (strided(normal(2, 3, 5)),), peer=False),
+    Case("dropout", lambda t, x: dropout(t, x, 0.3) * x, (normal(3, 5),), peer=False, draws_mask=True),
+    Case(
+        "dropout: strided",
+        lambda t, x: dropout(t, x, 0.5),
+        (strided(normal(2, 3, 5)),),
+        peer=False,
+        draws_mask=True,
+    ),
     Case(
         "dropout: 0-d and empty",
         lambda t, x, y: dropout(t, x, 0.3) + dropout(t, y, 0.3),
         (normal(), normal(0, 3)),
         peer=False,
+        draws_mask=True,
     ),
-    Case("dropout: of everything", lambda t, x: dropout(t, x, 1.0), (normal(3, 5),), peer=False),
+    Case(
+        "dropout: of everything",
+        lambda t, x: dropout(t, x, 1.0),
+        (normal(3, 5),),
+        peer=False,
+        draws_mask=True,
+    ),
 ]

@@ -29,6 +29,12 @@ CASES = [
     Case("pow: the number 0", lambda t, x: x**0 * x, (normal(3, 5),)),
     Case("pow: a negative fraction", lambda t, x: x**-1.5, (uniform(0.5, 3, 3, 5),)),
     Case("pow: tensor to a tensor, broadcast", lambda t, a, b: a**b, (uniform(0.5, 2, 3, 5), normal(5))),
+    Case(
+        "pow: of 0 to constants",
+        lambda t, a, b: a**b,
+        (constant([0.0, 0.0, -1.5]), constant([1.0, 3.0, 2.0])),
+        wrt=(0,),
+    ),
     Case("pow: a number to a tensor", lambda t, b: 2.5**b, (normal(3, 5),)),
     Case(
         "where: both sides broadcast",

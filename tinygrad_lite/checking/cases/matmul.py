@@ -11,6 +11,7 @@ CASES = [
     Case("matmul: a vector and a batch", lambda t, a, b: a @ b, (normal(3), normal(2, 3, 5))),
     Case("matmul: a batch and a vector", lambda t, a, b: a @ b, (normal(2, 3, 5), normal(5))),
     Case("matmul: a matrix by itself", lambda t, a: a @ a, (normal(3, 3),)),
+    Case("matmul: by a constant", lambda t, a, b: a @ b, (normal(3, 5), normal(5, 2)), wrt=(0,)),
     Case("matmul: empty sum", lambda t, a, b: a @ b, (normal(3, 0), normal(0, 5))),
     Case(
         "linear", lambda t, x, w, b: t.nn.functional.linear(x, w, b), (normal(3, 5), normal(2, 5), normal(2))

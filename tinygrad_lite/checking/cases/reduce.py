@@ -1,4 +1,4 @@
-"""Cases of `ops/reduce.py`, away from ties; what holds where elements tie is in its own tests."""
+"""Cases of `ops/reduce.py`; elements tie only with themselves, for else no derivative is there."""
 
 from tinygrad_lite.checking.cases.case import Case, normal, spread, strided
 
@@ -20,6 +20,8 @@ CASES = [
     Case("amax: all", lambda t, x: t.amax(x * x), (spread(3, 5),)),
     Case("amax: two dims", lambda t, x: t.amax(x, (0, 2)), (spread(2, 3, 5),)),
     Case("amin: one dim, kept", lambda t, x: t.amin(x, 1, keepdim=True) * x, (spread(3, 5),)),
+    Case("amax: equal rows", lambda t, x: t.amax(t.stack([x, x, x]), 0) * x, (spread(3, 5),)),
+    Case("amin: equal rows", lambda t, x: t.amin(t.stack([x, x, x]), 0) * x, (spread(3, 5),)),
     Case("max: values along a dim", lambda t, x: t.max(x, 1)[0], (spread(3, 5),)),
     Case("max: all", lambda t, x: t.max(x) * x, (spread(3, 5),)),
     Case("min: values along a dim, kept", lambda t, x: t.min(x, 0, keepdim=True)[0] * x, (spread(3, 5),)),

@@ -1,4 +1,4 @@
-"""Clusters by k-means: arrays to numbers of clusters."""
+"""Clusters of embeddings, by k-means."""
 
 from __future__ import annotations
 
