@@ -22,7 +22,8 @@ from tinygrad_lite.metrics import accuracy
 from tinygrad_lite.optim import AdamW, WarmupCosine
 from tinygrad_lite.run import Run, read_log
 
-EPOCHS, JUDGE_EPOCHS = 22, 12
+WIDTHS, EPOCHS, LR = (24, 48), 22, 8e-3
+JUDGE_EPOCHS = 12
 CLASSES, EACH = 10, 20  # how many digits of each class are drawn and judged
 NUM_STEPS, GUIDANCE_SCALE = 20, 1.5
 
@@ -55,13 +56,14 @@ def run_demo(
     judge = CNN(widths=(16, 32)).to(device)
     train_judge(judge, *training, folder=out / "judge", seed=seed, resume=resume, progress=progress)
 
-    model = DiffusionModel(UNet(1, (16, 64), num_classes=CLASSES), NoiseScheduler("cosine")).to(device)
+    model = DiffusionModel(UNet(1, WIDTHS, num_classes=CLASSES), NoiseScheduler("cosine")).to(device)
     untrained = draw(model, seed, progress)
     average = train(
         model,
         *training,
         folder=out / "unet",
         epochs=EPOCHS if epochs is None else epochs,
+        lr=LR,
         seed=seed,
         resume=resume,
         progress=progress,
@@ -116,7 +118,14 @@ def draw(model: DiffusionModel, seed: int, progress: bool) -> np.ndarray:
 
 
 def train_judge(
-    judge: CNN, images: np.ndarray, labels: np.ndarray, *, folder: Path, seed: int, resume: bool, progress: bool
+    judge: CNN,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    folder: Path,
+    seed: int,
+    resume: bool,
+    progress: bool,
 ) -> None:
     """Train the classifier that judges, in place, on real digits alone, and leave it in eval mode."""
     device = next(judge.parameters()).device

@@ -40,7 +40,9 @@ class DiffusionModel(nn.Module):
         self, labels: Array | None = None, guidance_scale: float = 1.0, clip: float | None = 1.0
     ) -> Denoiser:
         """This model as the samplers call it: (x, σ) → D; see `Denoiser`."""
-        return Denoiser(self, None if labels is None else to_device(labels, self.device), guidance_scale, clip)
+        return Denoiser(
+            self, None if labels is None else to_device(labels, self.device), guidance_scale, clip
+        )
 
     def denoise(
         self,

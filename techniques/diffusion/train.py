@@ -23,9 +23,9 @@ def train(
     folder: str | Path,
     epochs: int,
     batch_size: int = 64,
-    lr: float = 4e-3,
+    lr: float = 2e-3,
     label_dropout: float = 0.1,
-    decay: float = 0.99,
+    decay: float = 0.999,
     max_norm: float = 1.0,
     seed: int = 0,
     resume: bool = False,
@@ -43,7 +43,7 @@ def train(
         lr: the highest learning rate: it rises for a tenth of all steps, then falls along half a cosine wave.
         label_dropout: the share of labels that are hidden, so that the model learns to do without, too:
             guidance needs both (Ho & Salimans 2022, arXiv:2207.12598, algorithm 1).
-        decay: of the moving average of the weights, which samples better than the weights themselves.
+        decay: of the moving average of the weights, which draws better samples than the weights themselves.
         max_norm: gradients longer than this are shortened to it.
         seed: of the order of the images, and of all noise.
         resume: go on with the run in `folder`.
@@ -69,7 +69,9 @@ def train(
             noisy_data, noise_level = scheduler.add_noise(data, noise, rng=step.rng("level"))
             hidden = step.rng("label dropout").random(len(data)) < label_dropout
             told_labels = np.where(hidden, NO_CLASS, known_labels)
-            predicted_noise = model(*(to_device(a, model.device) for a in (noisy_data, noise_level, told_labels)))
+            predicted_noise = model(
+                *(to_device(a, model.device) for a in (noisy_data, noise_level, told_labels))
+            )
             loss = noise_prediction_loss(predicted_noise, to_device(noise, model.device))
             optimizer.zero_grad()
             loss.backward()

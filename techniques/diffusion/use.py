@@ -94,8 +94,6 @@ def denoising_path(
     return np.stack([to_numpy(states[i]) / np.float32(sqrt(1 + sigmas[i] ** 2)) for i in chosen])
 
 
-def _pure_noise(
-    model: DiffusionModel, noise: NoisePerSample, shape: tuple[int, ...], sigma: float
-) -> Array:
+def _pure_noise(model: DiffusionModel, noise: NoisePerSample, shape: tuple[int, ...], sigma: float) -> Array:
     """Where sampling starts: x_t ~ N(0, 1), in the samplers' scaling x = x_t·√(1+σ²), on the model's device."""
     return noise(to_device(np.empty(shape, dtype="float32"), model.device)) * sqrt(1 + sigma**2)

@@ -93,7 +93,9 @@ class UNet(nn.Module):
         super().__init__()
         if any(width % GROUPS or width <= GROUPS for width in widths):
             # In a group of one channel the norm would take away what the embedding adds to it.
-            raise ValueError(f"UNet: widths need to be multiples of {GROUPS} from {2 * GROUPS} on; got {widths}")
+            raise ValueError(
+                f"UNet: widths need to be multiples of {GROUPS} from {2 * GROUPS} on; got {widths}"
+            )
         self.num_classes = num_classes
         self.halvings = len(widths) - 1
         first, last = widths[0], widths[-1]

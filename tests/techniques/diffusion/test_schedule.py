@@ -133,10 +133,14 @@ class TestAddNoise:
             NoiseScheduler().add_noise(data)
 
     def test_noise_of_another_shape_is_refused(self, data):
-        with pytest.raises(ValueError, match=r"add_noise: noise needs data's shape \(64, 1, 4, 4\); got \(1,"):
+        with pytest.raises(
+            ValueError, match=r"add_noise: noise needs data's shape \(64, 1, 4, 4\); got \(1,"
+        ):
             NoiseScheduler().add_noise(data, data[:1])
 
-    @pytest.mark.parametrize("level", [-1, 100, np.zeros(63, int), np.full(64, 100), np.zeros(64), np.array(3)])
+    @pytest.mark.parametrize(
+        "level", [-1, 100, np.zeros(63, int), np.full(64, 100), np.zeros(64), np.array(3)]
+    )
     def test_levels_that_are_no_times_of_the_samples_are_refused(self, data, level):
         with pytest.raises(ValueError, match=r"add_noise: noise levels need to be \(64,\) .* 0 to 99; got"):
             NoiseScheduler("linear", 100).add_noise(data, level=level)

@@ -41,7 +41,9 @@ class TestSample:
         )
 
     def test_the_same_seed_gives_the_same_bits_and_another_does_not(self, model, sampler):
-        one, two, other = (sample(model, SHAPE, num_steps=3, sampler=sampler, seed=seed) for seed in (4, 4, 5))
+        one, two, other = (
+            sample(model, SHAPE, num_steps=3, sampler=sampler, seed=seed) for seed in (4, 4, 5)
+        )
         np.testing.assert_array_equal(one, two)
         assert (np.abs(one - other).max(axis=(1, 2, 3)) > 0.1).all()
 

@@ -137,7 +137,9 @@ class TestUNet:
 
     @pytest.mark.parametrize("width", [4, 0, 10])
     def test_widths_that_make_no_groups_of_several_channels_are_refused(self, width):
-        with pytest.raises(ValueError, match=f"UNet: widths need to be multiples of 4 from 8 on; got .*{width}"):
+        with pytest.raises(
+            ValueError, match=f"UNet: widths need to be multiples of 4 from 8 on; got .*{width}"
+        ):
             UNet(1, (8, width))
 
     @pytest.mark.parametrize("shape", [(2, 1, 7, 8), (2, 1, 8, 6), (1, 8, 8)])
@@ -147,7 +149,9 @@ class TestUNet:
 
     @pytest.mark.parametrize("label", [-2, 10])
     def test_a_label_that_is_no_class_is_refused(self, unet, x, t, label):
-        with pytest.raises(IndexError, match=r"UNet: a label is one of its 10 classes, .* or -1 .* got labels from"):
+        with pytest.raises(
+            IndexError, match=r"UNet: a label is one of its 10 classes, .* or -1 .* got labels from"
+        ):
             unet(x, t, np.array([0, label, 3]))
 
     def test_a_network_without_classes_takes_no_class(self, x, t):
