@@ -230,7 +230,7 @@ def test_the_draws_of_a_step_follow_from_seed_purpose_and_index():
 def test_the_ambient_draws_of_a_step_follow_from_seed_and_index(tmp_path):
     with Run(tmp_path, seed=7) as run:
         draws = [ambient_rng().random() for _ in run.steps(DataLoader(np.arange(3)))]
-    assert draws == [keyed_rng(7, "ambient", i).random() for i in range(3)]
+    assert draws == [keyed_rng(7, "ambient at a step", i).random() for i in range(3)]
 
 
 def test_a_second_loop_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""Diffusion on the bundled digits: a UNet learns to draw them by class, and a classifier judges what it draws."""
+"""Diffusion on the bundled digits: a UNet learns to draw them by class, and a classifier judges its drawings."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run_demo(
     resume: bool = False,
     progress: bool = True,
 ) -> Result:
-    """Train on the digits, draw digits of every class, and count those that a classifier takes for their class.
+    """Train on digits, draw some of every class, and count those that a classifier takes for their class.
 
     Args:
         out: folder for everything the run makes.

@@ -7,11 +7,11 @@ from math import sqrt
 
 import numpy as np
 
+from techniques.diffusion.samplers import ddpm
+from techniques.diffusion.schedule import NoiseScheduler, ReverseStep
 from tinygrad_lite import Tensor, nn, no_grad
 from tinygrad_lite.backend import Array, ambient_rng, array_module, device_of, to_device
 from tinygrad_lite.tensor import TensorLike
-from techniques.diffusion.samplers import ddpm
-from techniques.diffusion.schedule import NoiseScheduler, ReverseStep
 
 
 class DiffusionModel(nn.Module):
@@ -28,7 +28,7 @@ class DiffusionModel(nn.Module):
         self.scheduler = scheduler
 
     def forward(self, noisy_data: TensorLike, noise_level: Array, labels: Array | None = None) -> Tensor:
-        """The predicted noise in x_t (N, ...) at the times t (N,), as `NoiseScheduler.add_noise` gives both."""
+        """The predicted noise in x_t (N, ...) at times t (N,), both as `NoiseScheduler.add_noise` gives them."""
         return self.network(noisy_data, noise_level, labels)
 
     @property

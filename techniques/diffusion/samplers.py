@@ -27,7 +27,7 @@ NoiseSource = Callable[[Array], Array]
 
 
 def ddpm(denoiser: Denoise, x: Array, sigmas: Sequence[float], noise: NoiseSource) -> Iterator[Array]:
-    """Ancestral sampling: draw x′ from q(x′ | x, x₀ = D), with mean D + (σ′/σ)²(x − D), variance σ′²(1 − σ′²/σ²).
+    """Ancestral sampling: x′ is drawn from q(x′ | x, x₀ = D) = N(D + (σ′²/σ²)·(x − D), σ′²·(1 − σ′²/σ²)).
 
     Source: Ho et al. 2020, arXiv:2006.11239, algorithm 2, eq. (6) and (7), with the small variance β̃.
     """

@@ -46,7 +46,7 @@ SCHEDULES = {"linear": linear_schedule, "cosine": cosine_schedule}
 
 
 class ReverseStep(NamedTuple):
-    """One step of the way back: from the level σ, of which the network's time is t, to the level next_sigma."""
+    """One step of the way back: from the level sigma, of which the time is t, to the level next_sigma."""
 
     t: int
     sigma: float
@@ -127,7 +127,7 @@ class NoiseScheduler:
         In float32 it is right to about 1e-7/√(1−ᾱ_t), which is 1e-5 at the lowest level.
 
         Raises:
-            ValueError: if noisy_data and data differ in shape, or for times that are not (N,) from 0 to T − 1.
+            ValueError: for noisy_data of another shape, or times that are not (N,) from 0 to T − 1.
         """
         if noisy_data.shape != data.shape:
             raise ValueError(
@@ -159,7 +159,7 @@ class NoiseScheduler:
         return [steps[0].sigma, *(step.next_sigma for step in steps)]
 
     def time_of(self, sigma: float) -> float:
-        """The time t of a level σ > 0: a whole number for the table's own levels, between them linear in ln σ."""
+        """The time t of a level σ > 0: whole numbers for the table's levels; in between, linear in ln σ."""
         return float(np.interp(np.log(sigma), np.log(self.sigmas), np.arange(self.num_steps)))
 
     def _times(self, name: str, level: Array | int, size: int) -> np.ndarray:

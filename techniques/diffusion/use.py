@@ -62,7 +62,8 @@ def sample(
             start = _pure_noise(model, noise, (end - first, *shape[1:]), sigmas[0])
             for x in sampler(denoiser, start, sigmas, noise):
                 bar.update()
-            samples.append(to_numpy(x))
+                final = x
+            samples.append(to_numpy(final))
     return np.concatenate(samples)
 
 
@@ -95,5 +96,5 @@ def denoising_path(
 
 
 def _pure_noise(model: DiffusionModel, noise: NoisePerSample, shape: tuple[int, ...], sigma: float) -> Array:
-    """Where sampling starts: x_t ~ N(0, 1), in the samplers' scaling x = x_t·√(1+σ²), on the model's device."""
+    """Where sampling starts: x_t ~ N(0, 1), which the samplers scale to x = x_t·√(1+σ²)."""
     return noise(to_device(np.empty(shape, dtype="float32"), model.device)) * sqrt(1 + sigma**2)

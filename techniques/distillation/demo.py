@@ -1,9 +1,9 @@
 """Distillation on the bundled digits: a student with ten labels a class, alone and with a teacher's help.
 
-The teacher, a convolutional network, learns from all 1,437 labels. The student, a small perceptron, has those
-of 100 pictures. Alone it learns from these; distilled it learns from all pictures, 1,337 of which have nothing
-but the teacher's answer. The weights it begins with, the optimizer, the schedule, the number of steps and of
-pictures in each are the same either way, and no picture is augmented.
+The teacher, a convolutional network, learns from all 1,437 labels. The student, a small perceptron, has the
+labels of 100 pictures. Alone it learns from these; distilled it learns from all pictures, 1,337 of which have
+nothing but the teacher's answer. The weights it begins with, the optimizer, the schedule, the number of steps
+and of pictures in each are the same either way, and no picture is augmented.
 """
 
 from __future__ import annotations
@@ -23,11 +23,17 @@ from tinygrad_lite import Tensor, cat, manual_seed, nn, viz
 from tinygrad_lite.backend import keyed_rng
 from tinygrad_lite.data import DataLoader, TensorDataset
 from tinygrad_lite.data.datasets import digits
-from tinygrad_lite.metrics import accuracy
 from tinygrad_lite.run import read_log
 
 EPOCHS, TEACHER_EPOCHS = 30, 12
-PER_CLASS = 10  # labels that the student has
+PER_CLASS = 10  # labels that a student has
+
+CAPTIONS = {
+    "teacher": "teacher, all labels",
+    "alone": f"student alone, {PER_CLASS} labels a class",
+    "distilled": "student distilled, the same labels",
+    "shuffled": "… from answers to other pictures",
+}
 
 
 def run_demo(
@@ -56,40 +62,36 @@ def run_demo(
     began = time.perf_counter()
     epochs = EPOCHS if epochs is None else epochs
     options: dict[str, Any] = {"seed": seed, "resume": resume, "progress": progress}
-    teacher, _ = train_teacher(out / "teacher", epochs=min(epochs, TEACHER_EPOCHS), device=device, **options)
+    teacher, teacher_error = train_teacher(
+        out / "teacher", epochs=min(epochs, TEACHER_EPOCHS), device=device, **options
+    )
 
     (images, all_labels), _ = digits()
     labels = few_labels(all_labels, PER_CLASS, seed)
-    few = np.resize(np.flatnonzero(labels != UNLABELED), len(labels))  # again and again: as many as all
-    alone, distilled, misled = (new_student(seed).to(device) for _ in range(3))
-    options.update(epochs=epochs)
-    train_classifier(
-        alone, batches(images[few], labels[few], 32, seed), folder=out / "alone", label="alone", **options
-    )
-    for student, its_teacher, name in (
-        (distilled, teacher, "distilled"),
-        (misled, Misleading(teacher), "misled"),
-    ):
+    few = np.resize(np.flatnonzero(labels != UNLABELED), len(labels))  # over and over: as many as all
+    alone = new_student(seed).to(device)
+    loader = batches(images[few], labels[few], 32, seed)
+    train_classifier(alone, loader, folder=out / "alone", epochs=epochs, label="alone", **options)
+
+    errors = {"teacher": teacher_error, "alone": test_error(alone)}
+    for name, its_teacher in (("shuffled", ShuffledTeacher(teacher)), ("distilled", teacher)):
+        student = new_student(seed).to(device)
         distill(
             teacher=its_teacher,
             student=student,
             loader=batches(images, labels, 32, seed),
             folder=out / name,
+            epochs=epochs,
             label=name,
             **options,
         )
+        errors[name] = test_error(student)
 
-    errors = {
-        "teacher": test_error(teacher),
-        "student alone": test_error(alone),
-        "student distilled": test_error(distilled),
-        "student misled": test_error(misled),
-    }
     return Result(
         "distillation",
-        rows=[(f"error of the {who}", f"{error:.1%}") for who, error in errors.items()]
-        + savings(out, teacher=teacher, student=distilled),
-        figures={f"{who.replace(' ', '_')}_error": error for who, error in errors.items()},
+        rows=[(CAPTIONS[who], f"{errors[who]:.1%}") for who in CAPTIONS]
+        + savings(out, teacher=teacher, student=student),
+        figures={f"{who}_error": errors[who] for who in CAPTIONS},
         pictures=draw_pictures(out, errors),
         seconds=time.perf_counter() - began,
     )
@@ -126,11 +128,11 @@ def train_teacher(
     return teacher, test_error(teacher)
 
 
-class Misleading(nn.Module):
+class ShuffledTeacher(nn.Module):
     """A teacher whose answers go astray: each picture gets the answer to the next one in its batch.
 
-    On the whole the answers are the same, and as soft. What a student loses by them, it had from their being
-    true of its pictures.
+    All in all the answers are the same, and as soft. So what a student loses by them, it owed to their being
+    the answers to its pictures.
     """
 
     def __init__(self, teacher: nn.Module) -> None:
@@ -167,8 +169,8 @@ def batches(images: np.ndarray, labels: np.ndarray, batch_size: int, seed: int) 
 
 def test_error(model: nn.Module) -> float:
     """The share of the test part that `model` takes for another class."""
-    _, test = digits()
-    return 1 - accuracy(predict(model, test.images), test.labels)
+    _, (images, labels) = digits()
+    return float(np.mean(predict(model, images) != labels))
 
 
 def savings(out: Path, *, teacher: nn.Module, student: nn.Module) -> list[tuple[str, str]]:
@@ -186,20 +188,11 @@ def savings(out: Path, *, teacher: nn.Module, student: nn.Module) -> list[tuple[
 
 def draw_pictures(out: Path, errors: dict[str, float]) -> dict[str, Path]:
     """The pictures of the report, by caption."""
-    captions = {
-        "teacher": "teacher, all labels",
-        "student alone": f"student alone, {PER_CLASS} labels a class",
-        "student distilled": "student distilled, same labels",
-        "student misled": "… from answers to other pictures",
-    }
-    losses = {name: read_log(out / name)["loss"] for name in ("alone", "distilled", "misled")}
+    percent = {CAPTIONS[who]: (100 * errors[who], 0.0) for who in CAPTIONS}
+    losses = {CAPTIONS[who]: read_log(out / who)["loss"] for who in CAPTIONS if who != "teacher"}
     return {
-        "Errors on the test set": viz.bars(
-            out / "errors.png",
-            {captions[who]: (100 * error, 0) for who, error in errors.items()},
-            xlabel="error on the test set, %",
-        ),
-        "Loss of the students, step by step": viz.curves(
+        "Errors on the test part": viz.bars(out / "errors.png", percent, xlabel="error on the test part, %"),
+        "Loss of the students": viz.curves(
             out / "losses.png", losses, ylabel="training loss", smooth=25, log=True
         ),
     }

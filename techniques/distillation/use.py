@@ -40,7 +40,7 @@ def outputs(model: nn.Module, images: np.ndarray, batch_size: int = 256) -> np.n
 
 def probabilities(model: nn.Module, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
     """How likely a classifier holds each class, (N, classes); see `outputs`."""
-    return softmax(outputs(model, images, batch_size), 1)
+    return softmax(Tensor(outputs(model, images, batch_size)), 1).numpy()
 
 
 def predict(model: nn.Module, images: np.ndarray, batch_size: int = 256) -> np.ndarray:

@@ -113,7 +113,7 @@ class UNet(nn.Module):
         self.head = _begin_at_zero(nn.Conv2d(first, in_channels, 3, padding=1))
 
     def forward(self, x: Tensor, t: Array, labels: Array | None = None) -> Tensor:
-        """The noise in x (N, C, H, W) at the times t (N,), of the classes `labels` (N,); None is NO_CLASS for all.
+        """The noise in x (N, C, H, W) at times t (N,), of classes `labels` (N,); None is NO_CLASS for all.
 
         Raises:
             ValueError: for pictures that cannot be halved so often, and for other than N times or labels.

@@ -1,4 +1,4 @@
-"""Every case on the GPU, or on the strict stand-in for CuPy: the same numbers as on the CPU, to second order."""
+"""Every case on the GPU, or on the stand-in for CuPy: the CPU's numbers, to second order."""
 
 import numpy as np
 import pytest

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lite as t
-from tinygrad_lite.kernels.cpu.norm import LONG, channels_last, channels_second, widen
+from tinygrad_lite.kernels.norm import LONG, channels_last, channels_second, widen
 from tinygrad_lite.nn.functional import batch_norm, group_norm, layer_norm, normalize
 
 NORMS = {

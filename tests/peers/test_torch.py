@@ -18,8 +18,11 @@ def ours(case: Case, upstreams):
     output = case.fn(t, *tensors)
     leaves = [tensors[i] for i in wanted]
     first = t.grad(output, leaves, upstreams(output.shape), create_graph=True, allow_unused=True)
-    total = sum(((g * t.Tensor(upstreams(g.shape))).sum() for g in first if g is not None), t.Tensor(np.zeros(())))
-    second = t.grad(total, leaves, allow_unused=True) if total.requires_grad else [None] * len(leaves)
+    total = t.Tensor(np.zeros(()))
+    for g in first:
+        total = total if g is None else total + (g * t.Tensor(upstreams(g.shape))).sum()
+    none = [None] * len(leaves)
+    second = t.grad(total, leaves, allow_unused=True) if total.requires_grad else none
     return output.numpy(), [as_numpy(g) for g in first], [as_numpy(g) for g in second]
 
 
@@ -32,7 +35,8 @@ def theirs(case: Case, upstreams):
     v = torch.tensor(upstreams(tuple(output.shape)))
     first = torch.autograd.grad(output, leaves, v, create_graph=True, allow_unused=True)
     total = sum((g * torch.tensor(upstreams(tuple(g.shape)))).sum() for g in first if g is not None)
-    second = torch.autograd.grad(total, leaves, allow_unused=True) if total.requires_grad else [None] * len(leaves)
+    none = [None] * len(leaves)
+    second = torch.autograd.grad(total, leaves, allow_unused=True) if total.requires_grad else none
     return output.detach().numpy(), [as_numpy(g) for g in first], [as_numpy(g) for g in second]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tinygrad_lite.backend import Array
 from tinygrad_lite.engine import Function
-from tinygrad_lite.kernels.cpu.norm import (
+from tinygrad_lite.kernels.norm import (
     channels_last,
     channels_second,
     normalize_channels,

@@ -1,4 +1,4 @@
-"""The samplers, on data whose exact denoiser is known: against their papers' own formulas, and in the limit."""
+"""The samplers, where the exact denoiser is known: against their papers' own formulas, and in the limit."""
 
 from itertools import pairwise
 from statistics import NormalDist

@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ class TestTables:
 
     @pytest.mark.parametrize("table", [[0.9, 0.9], [0.5, 0.6], [1.0, 0.5], [0.5, 0.0], [], [[0.9, 0.5]]])
     def test_a_table_that_does_not_fall_between_1_and_0_is_refused(self, table):
-        with pytest.raises(ValueError, match="alphas_cumprod .* strictly between 1 and 0"):
+        with pytest.raises(ValueError, match=r"alphas_cumprod .* strictly between 1 and 0"):
             NoiseScheduler(np.array(table))
 
 
@@ -184,7 +185,7 @@ class TestReverseSteps:
         assert [step.t for step in steps] == [round(T - Fraction(i * T, n)) - 1 for i in range(n)]
         assert steps[0].t == T - 1
         assert steps[-1].next_sigma == 0.0
-        for step, next_step in zip(steps, steps[1:], strict=False):
+        for step, next_step in pairwise(steps):
             assert step.next_sigma == next_step.sigma < step.sigma
         assert all(step.sigma == scheduler.sigmas[step.t] for step in steps)
 

@@ -83,7 +83,7 @@ def test_the_average_lies_behind_the_weights(images, tmp_path):
     assert any((weights[name] != averages[name]).any() for name in weights)
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Stands for Ctrl-C."""
 
 
@@ -95,11 +95,11 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(images, tmp_path):
         nonlocal calls
         calls += 1
         if calls == 130:
-            raise Stopped
+            raise StoppedError
 
     stopping = new_model()
     stopping.register_forward_pre_hook(stop_at_step_130)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         trained(tmp_path / "stopped", images, epochs=35, model=stopping)
     resumed = trained(tmp_path / "stopped", images, epochs=35, model=new_model(seed=9), resume=True)
     assert_same(straight, resumed)

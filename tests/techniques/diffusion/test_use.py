@@ -97,7 +97,7 @@ class TestDenoisingPath:
         np.testing.assert_array_equal(every_other, all_states[::2])
 
     def test_its_states_are_those_of_denoise(self, model):
-        """The ancestral path, step by step in the scaling of training, for an exact comparison of both ways."""
+        """One step is the same in the samplers' scaling and in that of training."""
         path = denoising_path(model, SHAPE, LABELS, num_frames=2, num_steps=1)
         (step,) = model.scheduler.reverse_steps(1)
         np.testing.assert_allclose(model.denoise(path[0], step, LABELS), path[1], atol=1e-5)
