@@ -34,8 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         results = _run(options, out)
     except KeyboardInterrupt:
-        again = f"python -m techniques {options.command} --out {out} --seed {options.seed} --resume"
-        print(f"\nStopped. To go on from the last checkpoint: {again}", file=sys.stderr)
+        print(f"\nStopped. To go on from the last checkpoint: {_again(options, out)}", file=sys.stderr)
         return 130
     except OSError as error:
         print(f"techniques: cannot use {error.filename or out}: {error.strerror}", file=sys.stderr)
@@ -45,6 +44,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     print(report.table(results))
     return 0
+
+
+def _again(options: argparse.Namespace, out: Path) -> str:
+    """The command that resumes this run."""
+    parts = ["python -m techniques", options.command, f"--out {out}", f"--seed {options.seed}"]
+    if getattr(options, "epochs", None):
+        parts.append(f"--epochs {options.epochs}")
+    if options.device != "cpu":
+        parts.append(f"--device {options.device}")
+    return " ".join([*parts, "--resume"])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -116,6 +125,8 @@ def _default_folder(command: str, resume: bool) -> Path:
 
 def _run(options: argparse.Namespace, out: Path) -> list[report.Result]:
     """Run one technique or all of them in `out`, and write the report there."""
+    if options.resume and not out.exists():
+        raise RunError(f"{out} does not exist: there is nothing to resume")
     names = list(TECHNIQUES) if options.command == "demo" else [options.command]
     shown = {"command": options.command, "seed": options.seed, "device": options.device}
     results = []

@@ -28,7 +28,7 @@ class DiffusionModel(nn.Module):
         self.scheduler = scheduler
 
     def forward(self, noisy_data: TensorLike, noise_level: Array, labels: Array | None = None) -> Tensor:
-        """The predicted noise in x_t (N, ...) at times t (N,), both as `NoiseScheduler.add_noise` gives them."""
+        """The predicted noise in x_t (N, ...) at the times t (N,), as `add_noise` gives both."""
         return self.network(noisy_data, noise_level, labels)
 
     @property
@@ -113,5 +113,5 @@ class Denoiser:
     def _estimate(self, x: Array, sigma: float, labels: Array | None) -> Array:
         t = array_module(x).full(len(x), self.model.scheduler.time_of(sigma), dtype=x.dtype)
         with no_grad():
-            predicted_noise = self.model(Tensor(x / sqrt(1 + sigma**2)), t, labels)
+            predicted_noise = self.model(x / sqrt(1 + sigma**2), t, labels)
         return x - sigma * predicted_noise.data

@@ -32,7 +32,7 @@ CAPTIONS = {
     "teacher": "teacher, all labels",
     "alone": f"student alone, {PER_CLASS} labels a class",
     "distilled": "student distilled, the same labels",
-    "shuffled": "… from answers to other pictures",
+    "shuffled": "student distilled, shuffled answers",
 }
 
 
@@ -89,7 +89,7 @@ def run_demo(
 
     return Result(
         "distillation",
-        rows=[(CAPTIONS[who], f"{errors[who]:.1%}") for who in CAPTIONS]
+        rows=[(f"error: {CAPTIONS[who]}", f"{errors[who]:.1%}") for who in CAPTIONS]
         + savings(out, teacher=teacher, student=student),
         figures={f"{who}_error": errors[who] for who in CAPTIONS},
         pictures=draw_pictures(out, errors),

@@ -158,7 +158,7 @@ class UNet(nn.Module):
 
 
 def _begin_at_zero(layer: Layer) -> Layer:
-    """A layer, with weight and bias 0."""
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    """A layer, its parameters set to 0."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
     return layer

@@ -26,6 +26,13 @@ def test_clusters_are_no_worse_than_the_best_of_all_partitions(rng):
     assert cost(kmeans(x, 2, rng)) == pytest.approx(min(map(cost, itertools.product((0, 1), repeat=7))))
 
 
+def test_one_restart_finds_groups_that_lie_far_apart(rng):
+    groups = np.repeat(np.arange(12), [100, *[5] * 11])  # points drawn alike would mostly be of the first
+    x = 1000.0 * np.eye(12)[groups] + rng.standard_normal((155, 12))
+    clusters = kmeans(x, 12, rng, restarts=1)
+    assert len({*zip(groups, clusters, strict=True)}) == 12
+
+
 def test_as_many_clusters_as_points_give_each_its_own(rng):
     assert sorted(kmeans(np.arange(5.0)[:, None], 5, rng)) == [0, 1, 2, 3, 4]
 

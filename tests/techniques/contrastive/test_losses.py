@@ -162,6 +162,12 @@ def test_float32_is_near_float64_at_low_temperatures(rng, temperature):
         assert np.abs(g32 - g64).max() < 1e-4 * np.abs(g64).max()
 
 
+def test_at_a_very_low_temperature_nothing_overflows(rng):
+    z1, z2 = rng.standard_normal((2, 8, 4)).astype(np.float32)
+    assert value(z1, z2, 1e-3) == pytest.approx(value(z1.astype(float), z2.astype(float), 1e-3), rel=1e-4)
+    assert all(np.isfinite(g).all() for g in gradients(z1, z2, 1e-3))
+
+
 @pytest.mark.parametrize("create_graph", [False, True], ids=["fused", "plain"])
 def test_a_row_without_direction_gets_no_gradient_and_the_others_get_theirs(views, create_graph):
     views[0, 2], views[1, 4] = 0, EPS / 2

@@ -1,5 +1,7 @@
 """Pretraining: that it learns, what it leaves alone, and that a run that was stopped goes on bit for bit."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,9 @@ from techniques.contrastive.losses import nt_xent
 from techniques.contrastive.train import pretrain
 from techniques.models import MLP, ResNet
 from tinygrad_lite import manual_seed
+from tinygrad_lite.backend import keyed_rng
 from tinygrad_lite.data import DataLoader
+from tinygrad_lite.optim import AdamW
 from tinygrad_lite.run import RunError, read_log
 
 
@@ -21,7 +25,7 @@ def images(rng):
 
 def new_networks(seed=0):
     manual_seed(seed)
-    return MLP(16, 12, 8), MLP(8, 8, 4, batch_norm=True)
+    return MLP(16, 12, 8, batch_norm=True), MLP(8, 8, 4, batch_norm=True)
 
 
 def pretrained(folder, images, *, networks=None, epochs=4, **options):
@@ -30,7 +34,7 @@ def pretrained(folder, images, *, networks=None, epochs=4, **options):
     pretrain(
         backbone=backbone,
         projection_head=projection_head,
-        loader=DataLoader(images, 8, shuffle=True, seed=options.get("seed", 0), drop_last=True),
+        loader=DataLoader(images, 8, shuffle=True, drop_last=True),
         folder=folder,
         epochs=epochs,
         progress=False,
@@ -89,6 +93,25 @@ def test_the_loss_of_a_step_is_that_of_its_views_at_the_temperature(images, tmp_
         tmp_path, images[:8], networks=(backbone, projection_head), epochs=1, temperature=0.2
     )[1]
     assert losses == [nt_xent(*projections, temperature=0.2).item()]
+
+
+def test_it_is_the_loop_of_the_text_with_a_learning_rate_that_falls_along_a_cosine(images, tmp_path):
+    backbone, projection_head = new_networks()
+    loader = DataLoader(images, 8, shuffle=True, drop_last=True)
+    optimizer = AdamW([*backbone.parameters(), *projection_head.parameters()], weight_decay=0.1)
+    losses = []
+    for epoch in range(4):
+        for data in loader.batches(epoch):
+            rng = keyed_rng(5, "views", len(losses))
+            view1, view2 = noisy(data, rng), noisy(data, rng)
+            loss = nt_xent(projection_head(backbone(view1)), projection_head(backbone(view2)))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.param_groups[0]["lr"] = 1e-2 * (1 + math.cos(math.pi * len(losses) / 12)) / 2
+            optimizer.step()
+            losses.append(loss.item())
+    ours = pretrained(tmp_path, images, augment=noisy, lr=1e-2, weight_decay=0.1, seed=5)[1]
+    assert ours == pytest.approx(losses, rel=1e-6)
 
 
 def test_networks_in_eval_mode_are_put_into_training_mode(images, tmp_path):

@@ -10,8 +10,9 @@ from techniques.diffusion.train import train
 from techniques.models import UNet
 from techniques.models.unet import NO_CLASS
 from tinygrad_lite import manual_seed
+from tinygrad_lite.data import DataLoader, TensorDataset
 from tinygrad_lite.optim import AdamW
-from tinygrad_lite.run import read_log
+from tinygrad_lite.run import RunError, read_log
 
 
 @pytest.fixture
@@ -32,9 +33,8 @@ def new_model(seed=0):
 def trained(folder, images, labels=LABELS, *, epochs=4, model=None, **options):
     """(weights, averaged weights, losses) after training."""
     model = model or new_model()
-    average = train(
-        model, images, labels, folder=folder, epochs=epochs, batch_size=8, progress=False, **options
-    )
+    loader = DataLoader(TensorDataset(images, labels), 8, shuffle=True)
+    average = train(model, loader, folder=folder, epochs=epochs, progress=False, **options)
     weights = {name: p.numpy().copy() for name, p in model.named_parameters()}
     with average.applied():
         averages = {name: p.numpy().copy() for name, p in model.named_parameters()}
@@ -122,5 +122,7 @@ def test_without_label_dropout_none_is_hidden(images, tmp_path):
     assert set(labels_seen(images, LABELS, tmp_path, label_dropout=0.0)) == {0, 1}
 
 
-def test_images_without_labels_are_of_no_class(images, tmp_path):
-    assert set(labels_seen(images, None, tmp_path)) == {NO_CLASS}
+def test_a_run_with_other_settings_is_not_resumed(images, tmp_path):
+    trained(tmp_path, images)
+    with pytest.raises(RunError, match=r"lr=0.002.* does not go on with lr=0.1"):
+        trained(tmp_path, images, resume=True, lr=0.1)
