@@ -35,12 +35,12 @@ def pretrain(
     """Train `backbone` and `projection_head`, in place, to tell the views of one sample from those of others.
 
     The two views pass through the networks one after the other, so batch norm takes the statistics of each
-    by itself; one pass over both, stacked, would be no more accurate on the digits, and a fifth faster.
+    by itself. One pass over both, stacked, shares them: on the digits it is a tenth faster, and with 10 labels
+    a class about half a point more accurate (3 seeds).
 
     Args:
         backbone: what is wanted: (N, ...) → features (N, d), on the device where it is to learn.
-        projection_head: features → (N, k), where views are compared; not needed after training. It takes
-            from the features the duty to forget what the loss does not want.
+        projection_head: features → (N, k), where views are compared; not needed after training.
         loader: gives batches of samples without labels, as arrays, of one size: a sample is told from the
             rest of its batch, so a small last batch would be an easier task (drop_last=True).
         folder: of the run: its log and checkpoint.

@@ -3,9 +3,9 @@
 All of them work on x = x₀ + σ·n. With the denoiser's D, its estimate of x₀ at the level σ, and the noise it
 sees, ε = (x − D)/σ, a step to the lower level σ′ puts back less noise than there was:
 
-    x′ = D + σ_down·ε + σ_up·n,        σ_down² + σ_up² = σ′²,
+    x′ = D + σ_down·ε + σ_up·n,        σ_down² + σ_up² = σ′².
 
-of the noise at σ′ the part σ_up is new, and σ_down is kept. Samplers differ in these two numbers only.
+Of the noise at σ′, σ_down is kept and σ_up is new: in these two numbers alone the samplers differ.
 
 Each takes a denoiser (x, σ) → D; x at the first level; the falling levels `sigmas`, as
 `NoiseScheduler.reverse_sigmas` gives them; and `noise`, a source of normal draws: noise(x) has x's shape.
@@ -17,13 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from math import sqrt
+from typing import TypeAlias
 
 import numpy as np
 
 from tinygrad_lite.backend import Array, device_of, keyed_rng, to_device
 
-Denoise = Callable[[Array, float], Array]
-NoiseSource = Callable[[Array], Array]
+Denoise: TypeAlias = Callable[[Array, float], Array]
+NoiseSource: TypeAlias = Callable[[Array], Array]
 
 
 def ddpm(denoiser: Denoise, x: Array, sigmas: Sequence[float], noise: NoiseSource) -> Iterator[Array]:

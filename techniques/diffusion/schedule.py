@@ -176,7 +176,7 @@ class NoiseScheduler:
         """√ᾱ and √(1−ᾱ) at the times t, with data's dtype and device, shaped to be multiplied with data."""
         alphas_cumprod = self.alphas_cumprod[t].reshape(-1, *[1] * (data.ndim - 1))
         pair = np.sqrt([alphas_cumprod, 1 - alphas_cumprod]).astype(data.dtype)
-        signal, spread = to_device(pair, device_of(data))
+        signal, spread = (to_device(coefficient, device_of(data)) for coefficient in pair)
         return signal, spread
 
 

@@ -74,15 +74,12 @@ def denoising_path(
     *,
     num_frames: int = 8,
     num_steps: int = 50,
-    sampler: Sampler = ddim,
     guidance_scale: float = 1.0,
-    clip: float | None = 1.0,
     seed: int = 0,
 ) -> np.ndarray:
-    """How samples come out of noise: float32 (num_frames, *shape), from pure noise to what `sample` gives.
+    """How `ddim` draws samples: float32 (num_frames, *shape), from pure noise to what `sample` gives.
 
-    The frames are states x_t = x/√(1+σ²), at equal numbers of steps from one to the next; the arguments are
-    those of `sample`.
+    The frames are states x_t = x/√(1+σ²), evenly spread over the steps; for the arguments see `sample`.
 
     Raises:
         ValueError: for num_steps out of range, or guidance without labels.
@@ -90,7 +87,7 @@ def denoising_path(
     sigmas = model.scheduler.reverse_sigmas(num_steps)
     noise = NoisePerSample(seed, range(shape[0]))
     x = _pure_noise(model, noise, shape, sigmas[0])
-    states = [x, *sampler(model.denoiser(labels, guidance_scale, clip), x, sigmas, noise)]
+    states = [x, *ddim(model.denoiser(labels, guidance_scale), x, sigmas)]
     chosen = np.linspace(0, num_steps, num_frames).round().astype(int)
     return np.stack([to_numpy(states[i]) / np.float32(sqrt(1 + sigmas[i] ** 2)) for i in chosen])
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 import tinygrad_lite.nn.functional as F
@@ -18,8 +19,8 @@ GROUPS = 4  # of channels in every GroupNorm
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
 
-def sinusoidal_embedding(t: Array, dim: int, max_period: float = 10_000) -> Array:
-    """cos(t·ω) and sin(t·ω) for dim/2 frequencies ω from 1 down to 1/max_period: (N,) → float32 (N, dim).
+def sinusoidal_embedding(t: Array, dim: int) -> Array:
+    """cos(t·ω) and sin(t·ω) for the dim/2 frequencies ω = 10000^(−2i/dim): (N,) → float32 (N, dim).
 
     Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
 
@@ -29,7 +30,7 @@ def sinusoidal_embedding(t: Array, dim: int, max_period: float = 10_000) -> Arra
     if dim % 2:
         raise ValueError(f"sinusoidal_embedding: dim needs to be even; got {dim}")
     xp = array_module(t)
-    frequencies = xp.exp(xp.arange(dim // 2) * (-math.log(max_period) / (dim // 2)))
+    frequencies = xp.exp(xp.arange(dim // 2) * (-2 * math.log(10_000) / dim))
     angles = t[:, None] * frequencies
     return xp.concatenate([xp.cos(angles), xp.sin(angles)], axis=1).astype("float32")
 
@@ -77,11 +78,11 @@ class Attention(nn.Module):
 class UNet(nn.Module):
     """The noise in a picture, by its time and class: (N, C, H, W), (N,), (N,) → (N, C, H, W).
 
-    Down, a residual block a resolution, each half the last; in the middle, attention and a block; up again,
-    each block also seeing what its resolution gave on the way down. The output begins at 0.
+    Down, a residual block for each resolution, half the last; in the middle attention and a block; and up
+    again, where each block also sees what its resolution gave on the way down. The output begins at 0.
 
     Args:
-        in_channels: C, of the pictures; H and W are divisible by 2 for every width but the first.
+        in_channels: C. H and W are divisible by 2 once for each width but the first.
         widths: the channels of each resolution, multiples of 4 from 8 on.
         num_classes: labels are 0 … num_classes − 1, or NO_CLASS (−1), which every network knows.
 
@@ -104,7 +105,7 @@ class UNet(nn.Module):
         self.time = nn.Sequential(nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.label = nn.Embedding(1 + num_classes, dim)  # row 0 is NO_CLASS
         self.stem = nn.Conv2d(in_channels, first, 3, padding=1)
-        pairs = list(zip([first, *widths], widths, strict=False))
+        pairs = list(pairwise([first, *widths]))
         self.down = nn.ModuleList(ResidualBlock(before, width, dim) for before, width in pairs)
         self.attention = Attention(last)
         self.middle = ResidualBlock(last, last, dim)

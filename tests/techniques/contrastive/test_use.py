@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from techniques.contrastive.use import anomaly_scores, embed, fit_classifier, search
-from techniques.models import MLP, ResNet
+from techniques.models import ResNet
 from tinygrad_lite import manual_seed
 from tinygrad_lite.metrics import accuracy
 
@@ -43,6 +43,13 @@ def test_embedding_changes_neither_the_mode_nor_the_statistics(backbone, images)
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 50])
 def test_the_size_of_batches_does_not_matter(backbone, images, batch_size):
     np.testing.assert_allclose(embed(backbone, images, batch_size), embed(backbone, images), atol=1e-6)
+
+
+def test_a_backbone_on_a_gpu_gives_the_same_features_as_numpy_arrays(cuda, backbone, images):
+    features = embed(backbone, images)
+    moved = embed(backbone.to(cuda), images)
+    assert type(moved) is np.ndarray
+    np.testing.assert_allclose(moved, features, atol=1e-5)
 
 
 # -- fit_classifier ------------------------------------------------------------------------------------
@@ -154,7 +161,3 @@ def test_the_score_is_the_mean_over_the_nearest():
     assert anomaly_scores(reference, x, k=1) == pytest.approx([0])
     assert anomaly_scores(reference, x, k=2) == pytest.approx([1 / 2])
     assert anomaly_scores(reference, x, k=3) == pytest.approx([1])
-
-
-def test_a_network_of_another_kind_serves_as_backbone(rng):
-    assert embed(MLP(64, 5), rng.standard_normal((3, 1, 8, 8), dtype=np.float32)).shape == (3, 5)

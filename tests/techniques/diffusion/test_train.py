@@ -78,9 +78,26 @@ def test_another_seed_gives_other_bits(images, tmp_path):
     assert one[2] != other[2]
 
 
-def test_the_average_lies_behind_the_weights(images, tmp_path):
+def test_the_average_follows_the_weights_at_once_with_a_decay_of_0(images, tmp_path):
+    weights, averages, _ = trained(tmp_path, images, decay=0.0)
+    for name, value in weights.items():
+        np.testing.assert_allclose(averages[name], value, rtol=1e-6, atol=1e-7)
+
+
+def test_the_average_lies_between_the_first_weights_and_the_last(images, tmp_path):
+    first = {name: p.numpy().copy() for name, p in new_model().named_parameters()}
     weights, averages, _ = trained(tmp_path, images)
-    assert any((weights[name] != averages[name]).any() for name in weights)
+    ways = [[np.linalg.norm(averages[n] - end[n]) for n in weights] for end in (first, weights)]
+    assert min(sum(ways[0]), sum(ways[1])) > 0.1 * np.sum(
+        [np.linalg.norm(weights[n] - first[n]) for n in weights]
+    )
+
+
+def test_gradients_clipped_to_nothing_leave_the_weights_as_they_were(images, tmp_path):
+    first = {name: p.numpy().copy() for name, p in new_model().named_parameters()}
+    weights, _, _ = trained(tmp_path, images, max_norm=0.0, weight_decay=0.0)
+    for name, value in weights.items():
+        np.testing.assert_array_equal(value, first[name])
 
 
 class StoppedError(Exception):

@@ -217,9 +217,10 @@ def test_nothing_is_broadcast(teacher, labels, got):
         distillation_loss(Tensor(np.zeros((4, 5))), np.zeros(teacher), np.zeros(labels, int))
 
 
-def test_logits_of_one_sample_alone_are_refused():
-    with pytest.raises(ValueError, match=r"distillation_loss: needs .*; got \(5,\), \(5,\) and \(\)"):
-        distillation_loss(Tensor(np.zeros(5)), np.zeros(5), 3)
+@pytest.mark.parametrize("shape", [(5,), (4, 5, 2)])
+def test_logits_that_are_no_matrix_are_refused(shape):
+    with pytest.raises(ValueError, match=r"distillation_loss: needs .*; got \(.*, .*\) and"):
+        distillation_loss(Tensor(np.zeros(shape)), np.zeros(shape), np.zeros(shape[:1], int))
 
 
 @pytest.mark.parametrize("temperature", [0, -1.5])

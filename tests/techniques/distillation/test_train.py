@@ -167,6 +167,26 @@ def test_a_student_of_a_regression_learns_from_its_teacher(tmp_path, rng):
     assert np.abs(student(x).numpy() - x).max() < 0.3
 
 
+def test_a_classifier_learns_in_train_mode(points, tmp_path):
+    model = make_teacher().eval()
+    before = model.state_dict()["0.layers.2.running_mean"].numpy().copy()
+    train_classifier(model, loader(points), folder=tmp_path / "run", epochs=1, progress=False)
+    assert model.training
+    assert (model.state_dict()["0.layers.2.running_mean"].numpy() != before).all()
+
+
+def test_the_learning_rate_rises_over_a_tenth_of_the_steps(points, tmp_path):
+    manual_seed(2)
+    model = MLP(2, CLASSES)
+    before = copied(model)
+    stop_at(model, 1)
+    options = {"lr": 0.11, "weight_decay": 0.0, "epochs": 10, "progress": False}  # 100 steps
+    with pytest.raises(StopError):
+        train_classifier(model, loader(points), folder=tmp_path / "run", **options)
+    moved = [np.abs(tensor.numpy() - before[name]).max() for name, tensor in model.state_dict().items()]
+    assert moved == pytest.approx([0.11 / 11] * 2, rel=1e-3)  # AdamW's first step is as long as the rate
+
+
 # -- the teacher ---------------------------------------------------------------------------------------
 
 
@@ -181,6 +201,13 @@ def test_the_teacher_gets_no_gradients(teacher, points, tmp_path):
     teacher.zero_grad()
     taught(teacher, points, tmp_path / "student")
     assert [p.grad for p in teacher.parameters()] == [None] * 6
+
+
+def test_the_teacher_records_no_graph(teacher, points, tmp_path):
+    recorded = []
+    teacher.register_forward_hook(lambda module, inputs, output: recorded.append(output.requires_grad))
+    taught(teacher, points, tmp_path / "student", epochs=1)
+    assert recorded == [False] * 10
 
 
 def test_every_parameter_of_the_student_changes(teacher, points, tmp_path):
