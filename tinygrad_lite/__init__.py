@@ -7,7 +7,7 @@ from tinygrad_lite.engine import Function
 from tinygrad_lite.ops import methods as _methods
 from tinygrad_lite.ops.activation import relu, sigmoid, tanh
 from tinygrad_lite.ops.compare import abs, clamp, eq, ge, gt, le, lt, maximum, minimum, ne, sign
-from tinygrad_lite.ops.elementwise import add, div, erf, exp, log, mul, neg, pow, sqrt, sub, where
+from tinygrad_lite.ops.elementwise import add, div, erf, exp, log, mul, neg, pow, sqrt, sub, to, where
 from tinygrad_lite.ops.index import gather, scatter_add
 from tinygrad_lite.ops.matmul import matmul
 from tinygrad_lite.ops.reduce import amax, amin, argmax, argmin, logsumexp, max, mean, min, sum, var

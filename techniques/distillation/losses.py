@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lite import Function, Tensor, exp, log_softmax, mean, softmax, sum
+from tinygrad_lite import Function, Tensor, exp, log_softmax, mean, softmax, sum, to
 
 UNLABELED = -100  # the label of a sample that has none: the teacher alone teaches it
 
@@ -53,14 +53,14 @@ def distillation_loss(
 
     Args:
         student_logits: (N, classes).
-        teacher_logits: (N, classes), without a gradient: from `teacher.eval()` under `no_grad()`.
+        teacher_logits: (N, classes), from `teacher.eval()`, best under `no_grad()`: no gradient flows back.
         labels: (N,) integers; UNLABELED (−100) for a sample without one, which only the first term counts.
         temperature: T > 0; high ones show more of what the teacher thinks of the wrong classes.
         alpha: the share of the first term, from 0 to 1.
 
     Raises:
-        ValueError: for shapes that differ, T ≤ 0, α outside [0, 1], or a teacher that requires a gradient.
-        IndexError: for a label that is no class.
+        ValueError: for shapes that differ, no samples, T ≤ 0, α outside [0, 1].
+        IndexError: for a label that is no integer, or no class.
     """
     shape, labels = tuple(student_logits.shape), _host_labels(labels)
     if len(shape) != 2 or tuple(teacher_logits.shape) != shape or labels.shape != shape[:1]:
@@ -68,26 +68,34 @@ def distillation_loss(
             "distillation_loss: needs student and teacher logits (N, classes) and labels (N,); got "
             f"{shape}, {tuple(teacher_logits.shape)} and {labels.shape}"
         )
-    _check_options("distillation_loss", teacher_logits, alpha)
-    if temperature <= 0:
+    _check("distillation_loss", shape, alpha)
+    if not temperature > 0:
         raise ValueError(f"distillation_loss: temperature must be positive; got {temperature}")
+    if labels.dtype.kind not in "iu":
+        raise IndexError(f"distillation_loss: labels must be integers; got dtype {labels.dtype}")
     wrong = labels[(labels != UNLABELED) & ((labels < 0) | (labels >= shape[1]))]
     if wrong.size:
         raise IndexError(
             f"distillation_loss: label {wrong[0]} is not one of 0 … {shape[1] - 1}, nor {UNLABELED}"
         )
-    return Distillation(labels, temperature, alpha)(student_logits, teacher_logits)
+    teacher = _frozen(teacher_logits, student_logits)
+    return Distillation(labels, temperature, alpha)(student_logits, teacher)
 
 
 def _host_labels(labels: Any) -> np.ndarray:
     return labels.numpy() if isinstance(labels, Tensor) else np.asarray(labels)
 
 
-def _check_options(name: str, teacher: Any, alpha: float) -> None:
+def _frozen(teacher: Any, student: Tensor) -> Any:
+    """The teacher's outputs as constants, in the dtype of the student's."""
+    return to(teacher.detach() if isinstance(teacher, Tensor) else teacher, student.dtype)
+
+
+def _check(name: str, shape: tuple[int, ...], alpha: float) -> None:
     if not 0 <= alpha <= 1:
         raise ValueError(f"{name}: alpha must lie in [0, 1]; got {alpha}")
-    if isinstance(teacher, Tensor) and teacher.requires_grad:
-        raise ValueError(f"{name}: the teacher's outputs require a gradient; run it under no_grad()")
+    if 0 in shape:
+        raise ValueError(f"{name}: needs at least one sample and one output; got shape {shape}")
 
 
 class RegressionDistillation(Function):
@@ -117,15 +125,15 @@ def regression_distillation_loss(student: Tensor, teacher: Any, targets: Any, al
 
     Args:
         student: the student's outputs, any shape.
-        teacher: the teacher's, of the same shape and without a gradient.
+        teacher: the teacher's, of the same shape; no gradient flows back to it.
         targets: the true values, of the same shape.
         alpha: the teacher's share, from 0 to 1.
 
     Raises:
-        ValueError: for shapes that differ, α outside [0, 1], or a teacher that requires a gradient.
+        ValueError: for shapes that differ, nothing in them, or α outside [0, 1].
     """
     shapes = [tuple(x.shape) for x in (student, teacher, targets)]
     if len(set(shapes)) > 1:
         raise ValueError(f"regression_distillation_loss: needs three equal shapes; got {shapes}")
-    _check_options("regression_distillation_loss", teacher, alpha)
-    return RegressionDistillation(alpha)(student, teacher, targets)
+    _check("regression_distillation_loss", shapes[0], alpha)
+    return RegressionDistillation(alpha)(student, _frozen(teacher, student), _frozen(targets, student))

@@ -246,14 +246,26 @@ def test_a_label_that_is_no_class_is_refused_by_its_value(logits, label):
         value(*logits, labels=np.array([2, UNLABELED, label, 3]))
 
 
-def test_a_teacher_that_requires_a_gradient_is_refused_by_both_losses(logits):
-    s, t = logits
-    t = Tensor(t, requires_grad=True)
-    message = r"distillation_loss: the teacher's outputs require a gradient; run it under no_grad\(\)"
-    with pytest.raises(ValueError, match=f"^{message}"):
-        distillation_loss(s, t, LABELS)
-    with pytest.raises(ValueError, match=f"regression_{message}"):
-        regression_distillation_loss(s, t, np.zeros((4, 5)))
+def test_no_gradient_flows_back_to_a_teacher_that_could_take_one():
+    s, t = (Tensor(np.ones((4, 5)), requires_grad=True) for _ in range(2))
+    (distillation_loss(s, t, LABELS) + regression_distillation_loss(s, t, t)).backward()
+    assert s.grad is not None
+    assert t.grad is None
+
+
+def test_labels_that_are_no_integers_are_refused():
+    with pytest.raises(IndexError, match="distillation_loss: labels must be integers; got dtype float64"):
+        value(np.ones((2, 3)), np.ones((2, 3)), np.array([0.5, 1.0]))
+
+
+def test_a_batch_without_samples_is_refused_by_both_losses():
+    empty = Tensor(np.ones((0, 3)))
+    with pytest.raises(
+        ValueError, match=r"^distillation_loss: needs at least one sample .* got shape \(0, 3\)"
+    ):
+        distillation_loss(empty, empty, np.zeros(0, dtype=int))
+    with pytest.raises(ValueError, match=r"^regression_distillation_loss: needs at least one sample"):
+        regression_distillation_loss(empty, empty, empty)
 
 
 # -- regression ----------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ def test_the_distillation_loop_runs_and_learns():
     manual_seed(0)
     train, _ = digits()
     dataloader = DataLoader(TensorDataset(*train), batch_size=64, shuffle=True, drop_last=True)
-    teacher = CNN(widths=(4, 8)).requires_grad_(False)
+    teacher = CNN(widths=(4, 8))
     student = MLP(64, 32, 10)
     optimizer = AdamW(student.parameters(), lr=1e-2)
     losses = []
