@@ -13,7 +13,7 @@ from techniques.diffusion.losses import noise_prediction_loss
 from techniques.diffusion.schedule import NoiseScheduler
 from techniques.models import UNet
 from techniques.models.unet import NO_CLASS
-from tinygrad_lite import manual_seed, viz
+from tinygrad_lite import manual_seed, set_num_threads, viz
 from tinygrad_lite.backend import keyed_rng
 from tinygrad_lite.data import DataLoader, TensorDataset
 from tinygrad_lite.data.datasets import digits
@@ -81,4 +81,5 @@ def draw(model, classes, seed):
 
 
 if __name__ == "__main__":
+    set_num_threads(1)  # of BLAS: matrices this small are not faster with more
     main()

@@ -10,7 +10,7 @@ import numpy as np
 
 from techniques.distillation.losses import UNLABELED, distillation_loss
 from techniques.models import CNN, MLP
-from tinygrad_lite import manual_seed, no_grad, viz
+from tinygrad_lite import manual_seed, no_grad, set_num_threads, viz
 from tinygrad_lite.data import DataLoader, TensorDataset
 from tinygrad_lite.data.datasets import digits
 from tinygrad_lite.nn.functional import cross_entropy
@@ -92,4 +92,5 @@ def error(model, images, labels):
 
 
 if __name__ == "__main__":
+    set_num_threads(1)  # of BLAS: matrices this small are not faster with more
     main()

@@ -11,7 +11,7 @@ from techniques import report
 from techniques.contrastive.demo import run_demo as contrast
 from techniques.diffusion.demo import run_demo as diffuse
 from techniques.distillation.demo import run_demo as distill
-from tinygrad_lite.backend import cuda_problem, parse_device
+from tinygrad_lite.backend import cuda_problem, parse_device, set_num_threads
 from tinygrad_lite.run import RunError
 
 RUNS = Path("runs")
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(argv)
     out = options.out or _default_folder(options.command, options.resume)
+    set_num_threads(options.threads)
     try:
         results = _run(options, out)
     except KeyboardInterrupt:
@@ -89,6 +90,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--resume",
         action="store_true",
         help="go on from the last checkpoint in --out, or in the newest folder",
+    )
+
+
+    parser.add_argument(
+        "--threads",
+        type=_positive,
+        default=1,
+        help="of NumPy's BLAS (default: 1; matrices this small are not faster with more)",
     )
 
 

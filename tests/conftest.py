@@ -13,6 +13,9 @@ from tinygrad_lite import backend
 collect_ignore_glob = [] if find_spec("torch") else ["peers/*"]
 
 
+backend.set_num_threads(1)  # the matrices are small, and the same bits come out on any number of cores
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--cupy",

@@ -43,7 +43,7 @@ def test_accuracy_of_scores_takes_the_highest_of_each_row():
 
 @pytest.mark.parametrize(("predictions", "labels"), [([0, 1], [0]), ([], []), ([0], [[0]])])
 def test_labels_that_do_not_pair_up_are_refused(predictions, labels):
-    with pytest.raises(ValueError, match=r"accuracy: needs one label \(N,\) a row, .* got \(\d,\) and \("):
+    with pytest.raises(ValueError, match=r"accuracy: needs .* one label \(N,\) a row, .* got \(\d,\) and \("):
         accuracy(predictions, labels)
 
 
@@ -286,3 +286,26 @@ def test_equal_scores_have_auroc_one_half():
 def test_auroc_refuses_labels_without_both_classes(labels):
     with pytest.raises(ValueError, match="auroc: labels need to hold both 0 and 1, and nothing else; got"):
         auroc([0.0, 1.0], labels)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: accuracy(np.zeros((3, 3, 3)), [0, 0, 0]),
+        lambda: auroc(np.zeros((3, 2)), [0, 1, 1]),
+        lambda: nmi(np.zeros((3, 2)), [0, 1, 1]),
+    ],
+)
+def test_values_of_other_dimensions_are_refused(call):
+    with pytest.raises(ValueError, match=r"needs \(N,\).*, and one label \(N,\) a row, N ≥ 1; got \(3, "):
+        call()
+
+
+def test_auroc_refuses_a_score_that_is_nan():
+    with pytest.raises(ValueError, match=r"auroc: a score is NaN, .* number 1"):
+        auroc([1.0, np.nan, 2.0], [0, 1, 1])
+
+
+def test_no_bins_are_refused():
+    with pytest.raises(ValueError, match="bins needs to be at least 1; got 0"):
+        expected_calibration_error([[0.5, 0.5]], [0], bins=0)

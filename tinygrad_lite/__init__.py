@@ -13,6 +13,7 @@ from tinygrad_lite.ops.matmul import matmul
 from tinygrad_lite.ops.reduce import amax, amin, argmax, argmin, logsumexp, max, mean, min, sum, var
 from tinygrad_lite.ops.shape import (
     cat,
+    clone,
     expand,
     flatten,
     permute,

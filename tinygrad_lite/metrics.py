@@ -20,9 +20,9 @@ def accuracy(predictions: Any, labels: Any) -> float:
         labels: the true classes (N,).
 
     Raises:
-        ValueError: if the lengths differ or are 0.
+        ValueError: if the lengths differ or are 0, or predictions have another number of dimensions.
     """
-    predictions, labels = _paired("accuracy", predictions, labels)
+    predictions, labels = _paired("accuracy", predictions, labels, ndim=(1, 2))
     if predictions.ndim == 2:
         predictions = predictions.argmax(axis=1)
     return float(np.mean(predictions == labels))
@@ -39,12 +39,14 @@ def expected_calibration_error(probabilities: Any, labels: Any, bins: int = 15) 
         bins: how many, M.
 
     Raises:
-        ValueError: if the lengths differ or are 0, or a row does not sum to 1.
+        ValueError: if the lengths differ or are 0, a row does not sum to 1, or bins < 1.
 
     Source: Guo et al. 2017, arXiv:1706.04599, eq. 3.
     """
-    probabilities, labels = _paired("expected_calibration_error", probabilities, labels)
-    if probabilities.ndim != 2 or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
+    probabilities, labels = _paired("expected_calibration_error", probabilities, labels, ndim=(2,))
+    if bins < 1:
+        raise ValueError(f"expected_calibration_error: bins needs to be at least 1; got {bins}")
+    if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
         got = f"{probabilities.shape} from {probabilities.min():.3g} to {probabilities.max():.3g}"
         raise ValueError(f"expected_calibration_error: needs probabilities (N, C), rows of sum 1; got {got}")
     confidence = probabilities.max(axis=1).astype(np.float64)
@@ -149,7 +151,7 @@ def recall_at_k(embeddings: Any, labels: Any, k: int = 1) -> float:
     Raises:
         ValueError: if the lengths differ, or k is not from 1 to N − 1.
     """
-    embeddings, labels = _paired("recall_at_k", embeddings, labels)
+    embeddings, labels = _paired("recall_at_k", embeddings, labels, ndim=(2,))
     neighbors = nearest_neighbors(embeddings, None, k)
     return float(np.mean((labels[neighbors] == labels[:, None]).any(axis=1)))
 
@@ -162,8 +164,8 @@ def knn_accuracy(features: Any, labels: Any, test_features: Any, test_labels: An
     Raises:
         ValueError: if lengths or widths differ, or k is not from 1 to N.
     """
-    features, labels = _paired("knn_accuracy", features, labels)
-    test_features, test_labels = _paired("knn_accuracy", test_features, test_labels)
+    features, labels = _paired("knn_accuracy", features, labels, ndim=(2,))
+    test_features, test_labels = _paired("knn_accuracy", test_features, test_labels, ndim=(2,))
     classes, labels = np.unique(labels, return_inverse=True)
     neighbors = labels[nearest_neighbors(test_features, features, k)]
     # The bonuses 1/4, 1/8, ... stay below one vote together, and one of them outweighs all after it.
@@ -183,7 +185,7 @@ def nmi(clusters: Any, labels: Any) -> float:
     Raises:
         ValueError: if the lengths differ or are 0.
     """
-    clusters, labels = _paired("nmi", clusters, labels)
+    clusters, labels = _paired("nmi", clusters, labels, ndim=(1,))
     rows, columns = (np.unique(part, return_inverse=True)[1] for part in (clusters, labels))
     counts = np.zeros((rows.max() + 1, columns.max() + 1))
     np.add.at(counts, (rows, columns), 1)
@@ -208,9 +210,13 @@ def auroc(scores: Any, labels: Any) -> float:
         labels: (N,), true or 1 for the positives, false or 0 for the negatives.
 
     Raises:
-        ValueError: if the lengths differ, or labels do not hold both classes and nothing else.
+        ValueError: if the lengths differ, scores hold NaN, or labels not both classes and nothing else.
     """
-    scores, labels = _paired("auroc", scores, labels)
+    scores, labels = _paired("auroc", scores, labels, ndim=(1,))
+    if np.isnan(scores).any():
+        raise ValueError(
+            f"auroc: a score is NaN, which is neither high nor low: number {np.isnan(scores).argmax()}"
+        )
     if sorted(set(labels.tolist())) != [0, 1]:
         raise ValueError(
             f"auroc: labels need to hold both 0 and 1, and nothing else; got {np.unique(labels)}"
@@ -225,10 +231,13 @@ def auroc(scores: Any, labels: Any) -> float:
 # -- shared ----------------------------------------------------------------------------------------------
 
 
-def _paired(name: str, values: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+def _paired(name: str, values: Any, labels: Any, ndim: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     values, labels = np.asarray(values), np.asarray(labels)
-    if labels.ndim != 1 or not len(labels) or values.shape[:1] != labels.shape:
-        raise ValueError(f"{name}: needs one label (N,) a row, N ≥ 1; got {values.shape} and {labels.shape}")
+    if labels.ndim != 1 or not len(labels) or values.shape[:1] != labels.shape or values.ndim not in ndim:
+        shapes = " or ".join("(N,)" if n == 1 else "(N, …)" for n in ndim)
+        raise ValueError(
+            f"{name}: needs {shapes}, and one label (N,) a row, N ≥ 1; got {values.shape} and {labels.shape}"
+        )
     return values, labels
 
 

@@ -10,8 +10,8 @@
             run.log(loss=loss)
 
 Stopped at any point, by Ctrl-C or by a power cut, it goes on from its last checkpoint with resume=True and
-ends with the same bits, in parameters and log, as if never stopped: the order of the data is a function of
-(seed, epoch), every random draw one of (seed, purpose, step), and the checkpoint holds all that is left.
+ends with the same bits: the order of the data is a function of (seed, epoch), every random draw one of
+(seed, purpose, step), and the checkpoint holds all that is left.
 """
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ class Run:
         if checkpoint_every < 1:
             raise ValueError(f"Run: checkpoint_every needs to be at least 1; got {checkpoint_every}")
         self.folder = Path(folder)
+        self._checkpoint = self.folder / CHECKPOINT
         self.index = 0  # steps that are done
         self._state = dict(state or {})
         self._seed, self._label = seed, label
@@ -106,8 +107,6 @@ class Run:
         }
         self._step: Step | None = None
         self._recent: deque[float] = deque(maxlen=50)  # losses, whose mean the bar shows
-
-    # opening and closing
 
     def __enter__(self) -> Run:
         with contextlib.ExitStack() as stack:
@@ -124,24 +123,22 @@ class Run:
 
     def _clear(self) -> int:
         """Make room for a new run; the size that its log has."""
-        path = self.folder / CHECKPOINT
         if self._overwrite:
-            path.unlink(missing_ok=True)
-        elif path.exists() or self._log.tell():
+            self._checkpoint.unlink(missing_ok=True)
+        elif self._checkpoint.exists() or self._log.tell():
             raise RunError(f"{self.folder} holds a run already: go on with it (--resume){ELSEWHERE}")
         return 0
 
     def _restore(self) -> int:
         """Go back to the checkpoint, or to the start if there is none; the size that the log had there."""
-        path = self.folder / CHECKPOINT
-        if not path.exists():
+        if not self._checkpoint.exists():
             return 0
         try:
-            saved = checkpoint.load(path)
+            saved = checkpoint.load(self._checkpoint)
         except checkpoint.CheckpointError as error:
             raise RunError(f"{error}{ELSEWHERE}") from None
         if "log_size" not in saved:
-            raise RunError(f"{path} is the checkpoint of something else than a run{ELSEWHERE}")
+            raise RunError(f"{self._checkpoint} is the checkpoint of something else than a run{ELSEWHERE}")
         for part, settings in self._settings.items():
             self._refuse_other(saved["settings"][part], settings)
         if self._log.tell() < saved["log_size"]:
@@ -156,8 +153,6 @@ class Run:
         if names:
             was, now = (", ".join(f"{n}={part.get(n)!r}" for n in names) for part in (old, new))
             raise RunError(f"{self.folder} holds a run with {was}; it does not go on with {now}{ELSEWHERE}")
-
-    # what happens within
 
     def steps(self, loader: DataLoader, epochs: int = 1) -> Iterator[tuple[Step, Any]]:
         """The steps that are left, each with its batch; none where the run is finished.
@@ -197,8 +192,8 @@ class Run:
         if self._step is None:
             raise RunError("log: there is no step yet; call it in `for step, batch in run.steps(...):`")
         numbers = {name: float(value) for name, value in values.items()}
-        line = dict(step=self._step.index, epoch=self._step.epoch, **numbers)
-        self._log.write(f"{json.dumps(line)}\n".encode())
+        line = json.dumps({"step": self._step.index, "epoch": self._step.epoch, **numbers})
+        self._log.write(f"{line}\n".encode())
         self._log.flush()
         if "loss" in numbers:
             self._recent.append(numbers["loss"])
@@ -209,20 +204,15 @@ class Run:
         if self.index % self._every == 0 or self.index == total:
             self._save()
         if self._recent:
-            mean = sum(self._recent) / len(self._recent)
-            self._bar.set_postfix_str(f"loss {mean:.4g}", refresh=False)
+            self._bar.set_postfix_str(f"loss {np.mean(self._recent):.4g}", refresh=False)
         self._bar.update()
 
     def _save(self) -> None:
         """Write a checkpoint; the log first, so that no checkpoint names a size that it has not."""
         os.fsync(self._log.fileno())
-        content = {
-            "index": self.index,
-            "log_size": self._log.tell(),
-            "settings": self._settings,
-            "state": {name: stateful.state_dict() for name, stateful in self._state.items()},
-        }
-        checkpoint.save(self.folder / CHECKPOINT, content)
+        state = {name: stateful.state_dict() for name, stateful in self._state.items()}
+        content = {"log_size": self._log.tell(), "settings": self._settings, "state": state}
+        checkpoint.save(self._checkpoint, {"index": self.index, **content})
 
 
 @contextlib.contextmanager

@@ -74,6 +74,16 @@ def test_a_subset_refuses_an_index_that_the_dataset_lacks(pairs):
         Subset(pairs, [0, 10])
 
 
+@pytest.mark.parametrize("indices", [[True, False, True], [0.5]])
+def test_a_subset_refuses_masks_and_fractions(indices):
+    with pytest.raises(IndexError, match=r"Subset: indices are integers \(np.flatnonzero for a mask\); got"):
+        Subset(np.arange(3), indices)
+
+
+def test_a_subset_may_be_empty():
+    assert len(Subset(np.arange(3), [])) == 0
+
+
 @settings(deadline=None, max_examples=50)
 @given(counts=st.lists(st.integers(0, 20), min_size=1, max_size=5), seed=st.integers(0, 5))
 def test_a_split_by_counts_leaves_out_no_sample_and_repeats_none(counts, seed):
@@ -123,6 +133,11 @@ def test_tuples_and_dicts_are_collated_by_entry():
 def test_samples_of_different_shapes_are_refused():
     with pytest.raises(ValueError, match=r"default_collate: .* need one shape; got \(2,\), \(3,\)"):
         default_collate([np.zeros(3), np.zeros(2)])
+
+
+def test_tuples_of_different_lengths_are_refused():
+    with pytest.raises(ValueError, match=r"default_collate: .* need one length; got \[2, 3\]"):
+        default_collate([(1, 2), (1, 2, 3)])
 
 
 def test_no_sample_is_no_batch():

@@ -52,3 +52,9 @@ def test_channels_that_do_not_split_into_groups_are_refused(channels, groups):
 def test_an_input_of_other_channels_is_refused():
     with pytest.raises(ValueError, match="conv2d: input has 3 channels but weight expects 4"):
         Conv2d(4, 6, 3)(Tensor(np.ones((1, 3, 5, 5), dtype="float32")))
+
+
+@pytest.mark.parametrize(("kernel", "error"), [(3.0, TypeError), ((3, 3, 3), TypeError), (0, ValueError)])
+def test_a_kernel_size_that_is_none_is_refused_when_the_layer_is_made(kernel, error):
+    with pytest.raises(error, match="Conv2d: kernel_size must be"):
+        Conv2d(3, 4, kernel)

@@ -251,6 +251,12 @@ def test_to_integers_is_refused():
         Net().to("int64")
 
 
+@pytest.mark.parametrize("target", ["gpu", None])
+def test_to_what_is_neither_a_dtype_nor_a_device_is_refused(target):
+    with pytest.raises(TypeError, match=f"to: a module needs a float dtype or a device; got {target!r}"):
+        Net().to(target)
+
+
 def test_a_graph_from_before_a_move_refuses_to_run():
     net = Net()
     loss = net(data(4, 3)).sum()

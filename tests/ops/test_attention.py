@@ -187,3 +187,15 @@ MESSAGES = [
 def test_what_cannot_be_is_refused_by_name(options, error, message):
     with pytest.raises(error, match=f"scaled_dot_product_attention: {message}"):
         scaled_dot_product_attention(*QKV, **options)
+
+
+@pytest.mark.parametrize(("L", "S", "E"), [(2, 0, 4), (2, 3, 0)])
+def test_no_keys_are_refused_and_keys_of_no_length(L, S, E):
+    with pytest.raises(ValueError, match=rf"needs at least one key, of length .*; got key \({S}, {E}\)"):
+        scaled_dot_product_attention(np.zeros((L, E)), np.zeros((S, E)), np.zeros((S, 5)))
+
+
+def test_a_query_of_another_dtype_is_refused():
+    q, kv = np.zeros((2, 4)), np.zeros((3, 4), dtype="float32")
+    with pytest.raises(TypeError, match="query float64, key float32, value float32"):
+        scaled_dot_product_attention(q, kv, kv)

@@ -277,7 +277,11 @@ def test_a_stride_of_anything_but_ints_is_refused(stride):
 
 
 def test_dtypes_that_differ_are_refused():
-    with pytest.raises(
-        TypeError, match="conv2d: input, weight and bias need one dtype; got float32, float64"
-    ):
+    with pytest.raises(TypeError, match="conv2d: needs one dtype for all; got input float32, weight float64"):
         conv2d(zeros(1, 1, 3, 3), zeros(1, 1, 2, 2, dtype="float64"))
+
+
+@pytest.mark.parametrize(("x", "w"), [((2, 3, 5, 5), (0, 3, 1, 1)), ((2, 0, 5, 5), (4, 0, 1, 1))])
+def test_a_convolution_without_outputs_or_channels_is_refused(x, w):
+    with pytest.raises(ValueError, match="conv2d: needs at least one output and one channel; got input"):
+        conv2d(np.zeros(x), np.zeros(w))

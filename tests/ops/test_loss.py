@@ -173,7 +173,9 @@ def test_cross_entropy_of_probabilities_is_what_loops_give(n, pixels, smoothing,
     rows = (np.moveaxis(a, 1, -1).reshape(-1, K) for a in (x, q))
     costs, _ = cross_entropy_by_loops(*rows, w, smoothing)
     expected = {"none": costs.reshape(n, *pixels), "sum": costs.sum(), "mean": costs.mean()}
-    value = cross_entropy(t.Tensor(x), t.Tensor(q), t.Tensor(w), reduction, label_smoothing=smoothing)
+    value = cross_entropy(
+        t.Tensor(x), t.Tensor(q), t.Tensor(w), reduction=reduction, label_smoothing=smoothing
+    )
     np.testing.assert_allclose(value.numpy(), expected[reduction], rtol=1e-10)
 
 
@@ -332,6 +334,35 @@ MESSAGES = [
 def test_what_does_not_fit_is_refused_by_name(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("loss", [mse_loss, kl_div, cross_entropy])
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_a_target_of_another_dtype_gives_the_gradient_that_its_values_give(loss, dtype):
+    target = np.array([[0.25, 0.5, 0.25], [0.5, 0.25, 0.25]])
+    x, y = (t.Tensor(np.log(target[::-1]).astype("float32"), requires_grad=True) for _ in range(2))
+    loss(x, target.astype(dtype)).backward()
+    loss(y, target.astype("float32")).backward()
+    np.testing.assert_array_equal(x.grad.numpy(), y.grad.numpy())
+
+
+def test_whole_numbers_are_a_target_of_mse_loss():
+    x = t.Tensor([1.0, 4.0], requires_grad=True)
+    mse_loss(x, [2, 2]).backward()
+    assert x.grad.tolist() == [-1, 2]
+
+
+@pytest.mark.parametrize("loss", [mse_loss, kl_div])
+def test_an_input_of_integers_is_refused(loss):
+    with pytest.raises(TypeError, match=f"{loss.__name__}: input is made of floats; got dtype int64"):
+        loss(t.Tensor([1, 2]), zeros(2))
+
+
+def test_the_options_of_cross_entropy_come_in_the_order_of_torch():
+    x = t.Tensor([[0.0, 1.0, 2.0], [1.0, 0.0, 0.0]])
+    by_position = cross_entropy(x, [1, 2], None, 2, "none", 0.2)
+    by_name = cross_entropy(x, [1, 2], ignore_index=2, reduction="none", label_smoothing=0.2)
+    assert by_position.tolist() == by_name.tolist()
 
 
 @pytest.mark.parametrize("bad", [-1, 5])

@@ -366,3 +366,18 @@ def test_what_does_not_fit_is_refused_by_name(call, message):
 def test_normalize_names_a_dimension_that_is_not_there():
     with pytest.raises(IndexError, match="normalize: dim 1 is out of range for a tensor of 1 dimensions"):
         normalize(zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("batch_norm", lambda x, w: batch_norm(x, None, None, w, training=True)),
+        ("group_norm", lambda x, w: group_norm(x, 2, w)),
+        ("layer_norm", lambda x, w: layer_norm(x, 4, w)),
+    ],
+)
+def test_a_weight_of_another_dtype_is_refused(name, call):
+    with pytest.raises(
+        TypeError, match=f"{name}: needs one dtype for all; got input float64, weight float32"
+    ):
+        call(np.ones((3, 4)), t.Tensor(np.ones(4, dtype="float32")))

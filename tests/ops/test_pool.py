@@ -208,7 +208,7 @@ def image(h=4, w=6):
     [
         (
             lambda: max_pool2d(t.Tensor(np.zeros((3, 4, 4))), 2),
-            r"max_pool2d: input needs shape \(n, c, h, w\); got \(3, 4, 4\)",
+            r"max_pool2d: input needs shape \(n, c, h, w\), with pixels; got \(3, 4, 4\)",
         ),
         (lambda: avg_pool2d(t.Tensor(np.zeros(4)), 2), r"avg_pool2d: input needs shape .* got \(4,\)"),
         (lambda: interpolate(t.Tensor(np.zeros(4)), 2), r"interpolate: input needs shape .* got \(4,\)"),
@@ -284,3 +284,17 @@ def test_shapes_and_numbers_that_do_not_fit_are_refused(call, message):
 def test_arguments_of_another_type_are_refused(call, message):
     with pytest.raises(TypeError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: max_pool2d(x, 2, padding=1),
+        lambda x: avg_pool2d(x, 2, padding=1),
+        lambda x: adaptive_avg_pool2d(x, 1),
+        lambda x: interpolate(x, 4),
+    ],
+)
+def test_images_without_pixels_are_refused(call):
+    with pytest.raises(ValueError, match=r"2d|interpolate: input needs .*, with pixels; got \(2, 3, 0, 5\)"):
+        call(np.zeros((2, 3, 0, 5)))

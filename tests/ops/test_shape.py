@@ -244,3 +244,11 @@ A, B = Tensor(np.zeros((2, 3))), Tensor(np.zeros((2, 4)))
 def test_what_does_not_fit_is_refused_by_name(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_clone_shares_no_memory_and_keeps_the_layout():
+    x = t.Tensor(np.arange(6.0).reshape(2, 3).T)
+    y = x.clone()
+    assert not np.shares_memory(x.numpy(), y.numpy())
+    assert y.numpy().strides == x.numpy().strides
+    assert y.tolist() == x.tolist()

@@ -174,6 +174,17 @@ def test_betas_of_1_are_refused():
         Adam([leaf(1.0)], betas=(0.9, 1.0))
 
 
+@pytest.mark.parametrize("betas", [0.9, (0.9, 0.9, 0.9)])
+def test_betas_that_are_not_two_are_refused(betas):
+    with pytest.raises(ValueError, match="Adam: betas are two numbers"):
+        Adam([leaf(1.0)], betas=betas)
+
+
+def test_a_tensor_among_groups_is_refused():
+    with pytest.raises(TypeError, match="SGD: a group is a dict with params; got a Tensor"):
+        SGD([{"params": [leaf(1.0)]}, leaf(2.0)])
+
+
 def test_an_optimizer_of_ones_own_needs_an_update_alone():
     class SignDescent(Optimizer):
         def __init__(self, params, lr):

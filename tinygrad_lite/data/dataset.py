@@ -55,13 +55,15 @@ class Subset(Dataset):
     """The samples of `dataset` at `indices`, in their order.
 
     Raises:
-        IndexError: for an index that `dataset` does not have.
+        IndexError: for an index that `dataset` does not have, and for what is no integer, as a mask is.
     """
 
     def __init__(self, dataset: DatasetLike, indices: Any) -> None:
         self.dataset = dataset
-        self.indices = np.asarray(indices, dtype=np.intp)
-        size = len(dataset)
+        given, size = np.asarray(indices), len(dataset)
+        if given.dtype.kind not in "iu" and given.size:
+            raise IndexError(f"Subset: indices are integers (np.flatnonzero for a mask); got {given.dtype}")
+        self.indices = given.astype(np.intp)
         outside = self.indices[(self.indices < -size) | (self.indices >= size)]
         if outside.size:
             raise IndexError(f"Subset: the dataset has {size} samples; got index {outside[0]}")
@@ -109,7 +111,7 @@ def default_collate(samples: Sequence[Any]) -> Any:
     Tuples and lists both give a tuple (torch gives lists). All is copied, so a batch may be changed.
 
     Raises:
-        ValueError: for no sample, or arrays of different shapes.
+        ValueError: for no sample, arrays of different shapes, or tuples of different lengths.
     """
     if not samples:
         raise ValueError("default_collate: needs at least one sample; got none")
@@ -117,6 +119,9 @@ def default_collate(samples: Sequence[Any]) -> Any:
     if isinstance(first, dict):
         return {key: default_collate([sample[key] for sample in samples]) for key in first}
     if isinstance(first, tuple | list):
+        lengths = sorted({len(sample) for sample in samples})
+        if len(lengths) > 1:
+            raise ValueError(f"default_collate: the samples of a batch need one length; got {lengths}")
         return tuple(default_collate(column) for column in zip(*samples, strict=True))
     arrays = [np.asarray(sample) for sample in samples]
     if len({array.shape for array in arrays}) > 1:

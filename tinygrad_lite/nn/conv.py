@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lite.kernels.windows import pair
 from tinygrad_lite.nn import init
 from tinygrad_lite.nn.functional import conv2d
 from tinygrad_lite.nn.module import Module
@@ -31,7 +32,7 @@ class Conv2d(Module):
         bias: whether there is a b.
 
     Raises:
-        ValueError: for channels that do not split into `groups`.
+        ValueError: for channels that do not split into `groups`, and a kernel without pixels.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Conv2d(Module):
             )
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
-        kh, kw = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+        kh, kw = pair("Conv2d", "kernel_size", kernel_size)
         self.weight = Parameter(np.empty((out_channels, in_channels // groups, kh, kw), dtype="float32"))
         self.bias = Parameter(np.empty(out_channels, dtype="float32")) if bias else None
         init.uniform_by_fan_in_(self.weight, self.bias)

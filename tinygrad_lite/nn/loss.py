@@ -35,9 +35,9 @@ class CrossEntropyLoss(Module):
             input,
             target,
             weight=self.weight,
+            ignore_index=self.ignore_index,
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
-            ignore_index=self.ignore_index,
         )
 
 

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from textwrap import indent
 from typing import Any, TypeVar
 
-import numpy as np
-
-from tinygrad_lite.backend import as_array, to_device
+from tinygrad_lite.backend import as_array, float16, float32, float64, to_device
 from tinygrad_lite.nn.parameter import Parameter
 from tinygrad_lite.nn.summary import summary
 from tinygrad_lite.ops.elementwise import to
@@ -42,6 +40,7 @@ class Module:
     It is torch's Module, but that `super().__init__()` may be left out.
 
     Example:
+        >>> import numpy as np
         >>> from tinygrad_lite.nn import Linear
         >>> class Perceptron(Module):
         ...     def __init__(self, features):
@@ -210,7 +209,8 @@ class Module:
             ValueError, RuntimeError: for a device that does not exist or cannot be used.
         """
         is_device = isinstance(target, str) and target.startswith(("cpu", "cuda"))
-        if not is_device and np.dtype(target).kind != "f":
+        is_dtype = target is not None and target in (float16, float32, float64)  # NumPy's None is float64
+        if not (is_device or is_dtype):
             raise TypeError(f"to: a module needs a float dtype or a device; got {target!r}")
         for tensor in (*self.parameters(), *self.buffers()):
             if is_device or tensor.dtype.kind == "f":

@@ -7,7 +7,19 @@ from tinygrad_lite.nn.module import Module
 from tinygrad_lite.tensor import Tensor, TensorLike
 
 
-class MaxPool2d(Module):
+class _Pool2d(Module):
+    """What the two share: the options of their windows."""
+
+    def __init__(
+        self,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] | None = None,
+        padding: int | tuple[int, int] = 0,
+    ) -> None:
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+
+
+class MaxPool2d(_Pool2d):
     """The largest pixel of each window.
 
     Args:
@@ -16,29 +28,13 @@ class MaxPool2d(Module):
         padding: at each border; what is there is never the largest.
     """
 
-    def __init__(
-        self,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] | None = None,
-        padding: int | tuple[int, int] = 0,
-    ) -> None:
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
-
     def forward(self, x: TensorLike) -> Tensor:
         """(N, C, H, W) → (N, C, H', W')."""
         return max_pool2d(x, self.kernel_size, self.stride, self.padding)
 
 
-class AvgPool2d(Module):
+class AvgPool2d(_Pool2d):
     """The mean of each window; arguments as `MaxPool2d`, but that the padding is zeros, which count."""
-
-    def __init__(
-        self,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] | None = None,
-        padding: int | tuple[int, int] = 0,
-    ) -> None:
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
     def forward(self, x: TensorLike) -> Tensor:
         """(N, C, H, W) → (N, C, H', W')."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from tinygrad_lite.backend import Array, ambient_rng, array_module, broadcasts_to, device_of
 from tinygrad_lite.engine import Function
+from tinygrad_lite.ops.arguments import array_of, check_one_dtype
 from tinygrad_lite.ops.elementwise import to, where
 from tinygrad_lite.ops.reduce import sum
 from tinygrad_lite.ops.shape import sum_to_size, transpose
@@ -81,7 +82,7 @@ def scaled_dot_product_attention(
 
     Raises:
         ValueError: for shapes that do not fit, both a mask and is_causal, or dropout_p outside 0 … 1.
-        TypeError: for a mask of integers.
+        TypeError: for a mask of integers; for query, key and value of several dtypes.
     """
     _check_shapes(query, key, value)
     shape = (*query.shape[:-1], key.shape[-2])
@@ -89,7 +90,7 @@ def scaled_dot_product_attention(
         raise ValueError(f"{OP}: dropout_p is a probability, from 0 to 1; got {dropout_p}")
     if is_causal and attn_mask is not None:
         raise ValueError(f"{OP}: takes attn_mask or is_causal=True, not both")
-    xp = array_module(_array(query))
+    xp = array_module(array_of(query))
     if is_causal:
         attn_mask = xp.arange(shape[-2])[:, None] >= xp.arange(shape[-1])
     bias, is_open = (None, None) if attn_mask is None else _bias(attn_mask, shape, query.dtype)
@@ -101,10 +102,6 @@ def scaled_dot_product_attention(
 OP = "scaled_dot_product_attention"
 
 
-def _array(x: TensorLike) -> Any:
-    return x.data if isinstance(x, Tensor) else x
-
-
 def _bias(mask: TensorLike, shape: tuple[int, ...], dtype: Any) -> tuple[TensorLike, Array | None]:
     """What to add to the logits of `shape`; and which queries have a key that is open, None if all have.
 
@@ -112,7 +109,7 @@ def _bias(mask: TensorLike, shape: tuple[int, ...], dtype: Any) -> tuple[TensorL
     """
     if mask.ndim == 0 or not broadcasts_to(tuple(mask.shape), shape):
         raise ValueError(f"{OP}: attn_mask needs a shape that broadcasts to {shape}; got {tuple(mask.shape)}")
-    array = _array(mask)
+    array = array_of(mask)
     if array.dtype.kind not in "bf":
         raise TypeError(f"{OP}: attn_mask is made of booleans or floats; got dtype {array.dtype}")
     xp = array_module(array)
@@ -131,3 +128,6 @@ def _check_shapes(query: TensorLike, key: TensorLike, value: TensorLike) -> None
             f"{OP}: needs query (…, L, E), key (…, S, E), value (…, S, D) with equal leading dimensions; got "
             f"{q}, {k}, {v}"
         )
+    if 0 in k[-2:]:
+        raise ValueError(f"{OP}: needs at least one key, of length 1 or more; got key {k}")
+    check_one_dtype(OP, query=query, key=key, value=value)

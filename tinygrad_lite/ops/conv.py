@@ -10,6 +10,7 @@ from tinygrad_lite.engine import Function
 from tinygrad_lite.kernels import conv as plain
 from tinygrad_lite.kernels.cpu import conv as cpu
 from tinygrad_lite.kernels.windows import Windows, windows_of
+from tinygrad_lite.ops.arguments import check_one_dtype
 from tinygrad_lite.ops.reduce import sum
 from tinygrad_lite.tensor import Tensor, TensorLike
 
@@ -142,6 +143,8 @@ def _check(x: Any, weight: Any, bias: Any, groups: int) -> None:
     got = f"got input {tuple(x.shape)}, weight {tuple(weight.shape)}"
     if x.ndim != 4 or weight.ndim != 4:
         raise ValueError(f"conv2d: needs input (n, c, h, w) and weight (o, c/groups, kh, kw); {got}")
+    if 0 in weight.shape[:2]:
+        raise ValueError(f"conv2d: needs at least one output and one channel; {got}")
     if not isinstance(groups, int) or groups < 1 or len(weight) % groups:
         raise ValueError(
             f"conv2d: {len(weight)} outputs do not fall into groups={groups!r} of equal size; {got}"
@@ -155,6 +158,4 @@ def _check(x: Any, weight: Any, bias: Any, groups: int) -> None:
         raise ValueError(
             f"conv2d: bias needs shape ({len(weight)},), one for each output; got {tuple(bias.shape)}"
         )
-    dtypes = [str(a.dtype) for a in (x, weight, bias) if a is not None]
-    if len(set(dtypes)) > 1:
-        raise TypeError(f"conv2d: input, weight and bias need one dtype; got {', '.join(dtypes)}")
+    check_one_dtype("conv2d", input=x, weight=weight, bias=bias)

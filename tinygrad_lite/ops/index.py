@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tinygrad_lite.backend import array_module, as_array, device_of, is_array, to_device
+from tinygrad_lite.backend import array_module, device_of, is_array, to_device
 from tinygrad_lite.engine import Function
+from tinygrad_lite.ops.arguments import array_of
 from tinygrad_lite.tensor import Tensor, TensorLike
 
 # -- basic and advanced indexing ----------------------------------------------------------------------
@@ -83,13 +84,12 @@ def getitem(x: TensorLike, key: Any) -> Tensor:
 
 def _index_array(x: TensorLike, index: Any) -> Any:
     """An index as an array on the device of x."""
-    array = index.data if isinstance(index, Tensor) else as_array(index)
+    array = array_of(index)
     if array.dtype.kind not in "iub":
         if array.size:
             raise IndexError(f"getitem: an index is made of integers or booleans; got dtype {array.dtype}")
         array = array.astype("int64")
-    data = x.data if isinstance(x, Tensor) else x
-    return to_device(array, device_of(data))
+    return to_device(array, device_of(array_of(x)))
 
 
 def checked_indices(op: str, x: TensorLike, index: Any, length: int) -> Any:
@@ -100,7 +100,7 @@ def checked_indices(op: str, x: TensorLike, index: Any, length: int) -> Any:
     Raises:
         IndexError: for floats, and for an index out of range.
     """
-    array = index.data if isinstance(index, Tensor) else as_array(index)
+    array = array_of(index)
     if array.dtype.kind not in "iu":
         raise IndexError(f"{op}: indices must be integers; got dtype {array.dtype}")
     if device_of(array) == "cpu" and array.size and (array.min() < 0 or array.max() >= length):
@@ -164,7 +164,7 @@ def one_hot(labels: TensorLike, num_classes: int = -1) -> Tensor:
     Raises:
         IndexError: for labels that are no integers, or outside 0 … num_classes−1.
     """
-    array = labels.data if isinstance(labels, Tensor) else as_array(labels)
+    array = array_of(labels)
     n = int(array.max()) + 1 if num_classes == -1 else num_classes
     array = checked_indices("one_hot", array, array, n)
     return Tensor((array[..., None] == array_module(array).arange(n)).astype("int64"))

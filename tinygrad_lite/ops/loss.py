@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tinygrad_lite.backend import Array, array_module, as_array, device_of, to_device
 from tinygrad_lite.engine import Function
+from tinygrad_lite.ops.arguments import array_of
 from tinygrad_lite.ops.elementwise import exp, log, to, where
 from tinygrad_lite.ops.index import checked_indices
 from tinygrad_lite.ops.reduce import sum
@@ -41,12 +42,17 @@ class _Loss(Function):
         return costs if self.reduction == "none" else sum(costs) * self.share
 
 
-def _check_same_shape(op: str, input: TensorLike, target: TensorLike) -> None:
+def _fitted(op: str, input: TensorLike, target: TensorLike) -> TensorLike:
+    """`target` in the dtype of input, whose shape it must have."""
+    target = target if isinstance(target, Tensor) else as_array(target)
     if tuple(input.shape) != tuple(target.shape):
         raise ValueError(
             f"{op}: input and target need the same shape, nothing is broadcast; got input "
             f"{tuple(input.shape)}, target {tuple(target.shape)}"
         )
+    if input.dtype.kind != "f":
+        raise TypeError(f"{op}: input is made of floats; got dtype {input.dtype}")
+    return to(target, input.dtype)
 
 
 # -- distances -----------------------------------------------------------------------------------------
@@ -74,11 +80,13 @@ class MSE(_Loss):
 def mse_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """The mean of (input − target)², two tensors of one shape; or their 'sum', or 'none' for all of them.
 
+    The target is taken in the dtype of input (torch takes the wider of the two).
+
     Raises:
         ValueError: for shapes that differ: nothing is broadcast; for an unknown reduction.
+        TypeError: for an input that is not made of floats.
     """
-    _check_same_shape("mse_loss", input, target)
-    return MSE(reduction)(input, target)
+    return MSE(reduction)(input, _fitted("mse_loss", input, target))
 
 
 class KLDiv(_Loss):
@@ -141,14 +149,16 @@ def kl_div(
     Args:
         input: log-probabilities, as log_softmax gives.
         target: probabilities, of the same shape; log-probabilities if log_target. It may have a gradient too.
+            It is taken in the dtype of input.
         reduction: 'batchmean', 'sum', 'mean' or 'none'.
         log_target: whether target holds logarithms.
 
     Raises:
         ValueError: for shapes that differ: nothing is broadcast; for an unknown reduction.
+        TypeError: for an input that is not made of floats.
     """
-    _check_same_shape("kl_div", input, target)
-    return (KLDivOfLogs(reduction) if log_target else KLDiv(reduction))(input, target)
+    divergence = KLDivOfLogs(reduction) if log_target else KLDiv(reduction)
+    return divergence(input, _fitted("kl_div", input, target))
 
 
 # -- cross-entropy -------------------------------------------------------------------------------------
@@ -258,9 +268,9 @@ def cross_entropy(
     input: TensorLike,
     target: TensorLike,
     weight: TensorLike | None = None,
+    ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
-    ignore_index: int = -100,
 ) -> Tensor:
     """−Σ y·log softmax(input) over the classes, averaged over samples: (N, K, …) logits, K classes.
 
@@ -269,12 +279,13 @@ def cross_entropy(
         target: integers 0 … K−1, (N,) or (N, …); or probabilities, floats in the shape of input.
         weight: (K,), how much each class counts; not a part of the graph. For integers the mean divides by
             the weights of the labels, for probabilities by the number of samples, as in torch.
+        ignore_index: a label that does not count.
         reduction: 'mean', 'sum' or 'none'.
         label_smoothing: the share of each target, from 0 to 1, that is spread evenly over all classes.
-        ignore_index: a label that does not count.
 
     Raises:
         ValueError: for shapes that do not fit, an unknown reduction, and where no label is left to average.
+        TypeError: for probabilities beside an input that is not made of floats.
         IndexError: for a label outside 0 … K−1. Labels on a GPU are not looked at: that would wait for it.
     """
     if input.ndim < 2:
@@ -282,10 +293,10 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must lie from 0 to 1; got {label_smoothing}")
     w = None if weight is None else _class_weights(input, weight)
-    given = target.data if isinstance(target, Tensor) else as_array(target)
+    given = array_of(target)
     if given.dtype.kind == "f":
-        _check_same_shape("cross_entropy", input, target)
-        return SoftCrossEntropy(reduction, label_smoothing)(input, target, w)
+        q = _fitted("cross_entropy", input, target)
+        return SoftCrossEntropy(reduction, label_smoothing)(input, q, w)
     labels = _labels(input, given, ignore_index)
     if reduction == "mean" and device_of(labels) == "cpu" and not (labels >= 0).any():
         raise ValueError(
@@ -296,7 +307,7 @@ def cross_entropy(
 
 
 def _class_weights(input: TensorLike, weight: TensorLike) -> Array:
-    array = weight.data if isinstance(weight, Tensor) else as_array(weight)
+    array = array_of(weight)
     if tuple(array.shape) != (input.shape[1],):
         raise ValueError(
             f"cross_entropy: weight needs shape ({input.shape[1]},), one number for each class of input "
@@ -316,8 +327,7 @@ def _labels(input: TensorLike, labels: Array, ignore_index: int) -> Array:
     labels = to(labels, "int64")  # unsigned ones could not be −1
     counts = labels != ignore_index
     checked_indices("cross_entropy", labels, xp.where(counts, labels, 0), input.shape[1])
-    data = input.data if isinstance(input, Tensor) else input
-    return to_device(xp.where(counts, labels, -1), device_of(data))
+    return to_device(xp.where(counts, labels, -1), device_of(array_of(input)))
 
 
 def _rows(x: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinygrad_lite.engine import Function
+from tinygrad_lite.ops.arguments import check_one_dtype
 from tinygrad_lite.ops.reduce import sum
 from tinygrad_lite.ops.shape import reshape, squeeze, transpose, unsqueeze
 from tinygrad_lite.tensor import Tensor, TensorLike
@@ -49,7 +50,7 @@ class Linear(Function):
 
     Gradient:  ∂L/∂x = G·W,  ∂L/∂W = Gᵀ·x,  ∂L/∂b = Σ G, summed over all but the last dimension.
     Shapes:    (…, in), (out, in), (out,) or None → (…, out).
-    Raises:    ValueError for shapes that do not fit.
+    Raises:    ValueError for shapes that do not fit, TypeError for dtypes that differ.
     """
 
     def forward(self, x, weight, bias):
@@ -59,6 +60,7 @@ class Linear(Function):
             )
         if bias is not None and tuple(bias.shape) != (weight.shape[0],):
             raise ValueError(f"linear: bias needs shape ({weight.shape[0]},); got {tuple(bias.shape)}")
+        check_one_dtype("linear", input=x, weight=weight, bias=bias)
         self.shape = x.shape
         out = x.reshape(-1, x.shape[-1]) @ weight.T
         if bias is not None:
@@ -79,5 +81,6 @@ def linear(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None
 
     Raises:
         ValueError: for shapes that do not fit.
+        TypeError: for dtypes that differ.
     """
     return Linear()(input, weight, bias)

@@ -55,8 +55,8 @@ METHODS: dict[str, Callable] = {
     **{
         name: getattr(shape, name)
         for name in (
-            *("expand", "flatten", "permute", "reshape", "split", "squeeze", "sum_to_size", "transpose"),
-            "unsqueeze",
+            *("clone", "expand", "flatten", "permute", "reshape", "split", "squeeze", "sum_to_size"),
+            *("transpose", "unsqueeze"),
         )
     },
     **{name: getattr(index, name) for name in ("gather", "scatter_add")},

@@ -16,6 +16,7 @@ from tinygrad_lite.kernels.norm import (
     normalize_rows_back,
     scale_channels,
 )
+from tinygrad_lite.ops.arguments import check_one_dtype
 from tinygrad_lite.ops.elementwise import sqrt, to, where
 from tinygrad_lite.ops.reduce import mean, sum
 from tinygrad_lite.ops.shape import Dim, dims_of, reshape, sum_to_size
@@ -122,6 +123,7 @@ def batch_norm(
     Raises:
         ValueError: for shapes that do not fit; in training for n < 2, where a variance says nothing; and else
             without running statistics.
+        TypeError: in training, if input, weight and bias differ in dtype.
     """
     _check_channels(
         "batch_norm", input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
@@ -134,6 +136,7 @@ def batch_norm(
         raise ValueError(
             f"batch_norm: training needs more than one value for each channel; got {tuple(input.shape)}"
         )
+    check_one_dtype("batch_norm", input=input, weight=weight, bias=bias)
     norm = BatchNorm(eps)
     output = norm(input, weight, bias)
     _move(running_mean, norm.m[0], momentum)
@@ -222,6 +225,7 @@ def group_norm(
 
     Raises:
         ValueError: for shapes that do not fit, and if num_groups does not divide the channels.
+        TypeError: if input, weight and bias differ in dtype.
     """
     _check_channels("group_norm", input, weight=weight, bias=bias)
     if num_groups < 1 or input.shape[1] % num_groups:
@@ -229,6 +233,7 @@ def group_norm(
             f"group_norm: num_groups must divide the {input.shape[1]} channels of input "
             f"{tuple(input.shape)}; got {num_groups}"
         )
+    check_one_dtype("group_norm", input=input, weight=weight, bias=bias)
     return GroupNorm(num_groups, eps)(input, weight, bias)
 
 
@@ -273,6 +278,7 @@ def layer_norm(
 
     Raises:
         ValueError: for shapes that do not fit.
+        TypeError: if input, weight and bias differ in dtype.
     """
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if not shape or tuple(input.shape[-len(shape) :]) != shape:
@@ -280,6 +286,7 @@ def layer_norm(
     for name, p in (("weight", weight), ("bias", bias)):
         if p is not None and tuple(p.shape) != shape:
             raise ValueError(f"layer_norm: {name} needs normalized_shape {shape}; got {tuple(p.shape)}")
+    check_one_dtype("layer_norm", input=input, weight=weight, bias=bias)
     return LayerNorm(shape, eps)(input, weight, bias)
 
 

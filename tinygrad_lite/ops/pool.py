@@ -8,6 +8,7 @@ from typing import Any
 from tinygrad_lite.backend import Array, array_module
 from tinygrad_lite.engine import Function
 from tinygrad_lite.kernels.windows import Pair, Windows, pair, windows_of
+from tinygrad_lite.ops.arguments import array_of
 from tinygrad_lite.ops.index import getitem
 from tinygrad_lite.ops.reduce import mean
 from tinygrad_lite.tensor import Tensor, TensorLike
@@ -83,9 +84,8 @@ class MaxPool2d(_Pool):
             rival = x[pixels].copy(order="K")  # side by side in memory: it is read three times
             wins = (rival > best) | (rival != rival)
             self.xp.maximum(best, rival, out=best)
-            self.xp.maximum(
-                winner, wins.astype(winner.dtype) * tap, out=winner
-            )  # who won last, as taps count up
+            tap_if_it_wins = wins.astype(winner.dtype) * tap
+            self.xp.maximum(winner, tap_if_it_wins, out=winner)  # the last to win, as taps count up
         return y
 
     def backward(self, grad):
@@ -183,7 +183,7 @@ def avg_pool2d(
     sums = SumPool2d(windows)(input)
     if count_include_pad or windows.padded == windows.size:
         return sums / math.prod(windows.kernel)
-    one_image = array_module(_array(input)).ones((1, 1, *windows.size), dtype=input.dtype)
+    one_image = array_module(array_of(input)).ones((1, 1, *windows.size), dtype=input.dtype)
     return sums / SumPool2d(windows)(one_image)
 
 
@@ -221,8 +221,8 @@ def _windows(op: str, x: TensorLike, kernel_size: Any, stride: Any, padding: Any
 
 
 def _size_of(op: str, x: TensorLike) -> tuple[int, int]:
-    if x.ndim != 4:
-        raise ValueError(f"{op}: input needs shape (n, c, h, w); got {tuple(x.shape)}")
+    if x.ndim != 4 or 0 in x.shape[2:]:
+        raise ValueError(f"{op}: input needs shape (n, c, h, w), with pixels; got {tuple(x.shape)}")
     return x.shape[2], x.shape[3]
 
 
@@ -262,7 +262,7 @@ def interpolate(
     if all(factor == int(factor) for factor in factors):
         kernel = int(factors[0]), int(factors[1])
         return SumUnpool2d(Windows(sizes, kernel, stride=kernel))(input)
-    xp = array_module(_array(input))
+    xp = array_module(array_of(input))
     rows, columns = (
         xp.minimum((xp.arange(m, dtype="float32") * (1 / factor)).astype("int64"), n - 1)
         for n, m, factor in zip((h, w), sizes, factors, strict=True)
@@ -286,7 +286,3 @@ def _resized(old: Pair, size: Any, scale_factor: Any) -> tuple[Pair, tuple[float
     # where the new size is the old one, or twice it, torch forgets what was cut off from n·s
     first, second = (m / n if m in (n, 2 * n) else s for n, m, s in zip(old, (h, w), scales, strict=True))
     return (h, w), (first, second)
-
-
-def _array(x: TensorLike) -> Array:
-    return x.data if isinstance(x, Tensor) else x

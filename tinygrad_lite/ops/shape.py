@@ -32,6 +32,25 @@ def dims_of(op: str, dim: Dim, ndim: int) -> tuple[int, ...]:
     return dims
 
 
+class Clone(Function):
+    """x, in memory of its own.
+
+    Gradient:  1.
+    Shapes:    any → the same.
+    """
+
+    def forward(self, x):
+        return x.copy(order="K")
+
+    def backward(self, grad):
+        return grad
+
+
+def clone(x: TensorLike) -> Tensor:
+    """x in memory of its own, laid out as that of x; part of the graph, unlike `detach`."""
+    return Clone()(x)
+
+
 class Reshape(Function):
     """The same elements, in order, under another shape.
 

@@ -95,16 +95,7 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
 
-    def update(
-        self,
-        p: Array,
-        g: Array,
-        state: dict[str, Any],
-        lr: float,
-        betas: tuple[float, float],
-        eps: float,
-        weight_decay: float,
-    ) -> None:
+    def update(self, p: Array, g: Array, state: dict[str, Any], **options: Any) -> None:
         """One step of one parameter."""
-        p *= 1 - lr * weight_decay
-        super().update(p, g, state, lr, betas, eps, weight_decay=0.0)
+        p *= 1 - options["lr"] * options["weight_decay"]
+        super().update(p, g, state, **{**options, "weight_decay": 0.0})

@@ -51,6 +51,8 @@ class Optimizer:
 
     def add_param_group(self, group: dict[str, Any]) -> None:
         """Optimize further tensors, `params`, with those options in `group` that are not the optimizer's."""
+        if not isinstance(group, dict):
+            raise TypeError(f"{self._name}: a group is a dict with params; got a {type(group).__name__}")
         if "params" not in group or not group.keys() <= {"params", *self.defaults}:
             known = ", ".join(self.defaults)
             raise ValueError(f"{self._name}: a group has params and any of {known}; got {', '.join(group)}")
@@ -82,8 +84,9 @@ class Optimizer:
         for name in ("lr", "momentum", "weight_decay", "eps"):
             if not options.get(name, 0) >= 0:
                 raise ValueError(f"{self._name}: {name} must be at least 0; got {options[name]}")
-        if not all(0 <= beta < 1 for beta in options.get("betas", ())):
-            raise ValueError(f"{self._name}: each of betas needs 0 ≤ β < 1; got {options['betas']}")
+        betas = options.get("betas", (0, 0))
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2 or not all(0 <= b < 1 for b in betas):
+            raise ValueError(f"{self._name}: betas are two numbers, each 0 ≤ β < 1; got {betas}")
 
     def _parameters(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]

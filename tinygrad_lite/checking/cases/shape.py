@@ -3,6 +3,9 @@
 from tinygrad_lite.checking.cases.case import Case, normal, strided
 
 CASES = [
+    Case("clone: strided", lambda t, x: t.clone(x) ** 2, (strided(normal(3, 5)),)),
+    Case("clone: 0-d, beside itself", lambda t, x: x.clone() * x, (normal(),)),
+    Case("clone: empty", lambda t, x: x.clone() * 2, (normal(0, 3),)),
     Case("reshape: one length left open", lambda t, x: t.reshape(x, (5, -1)) ** 2, (normal(3, 2, 5),)),
     Case("reshape: strided, to one dim", lambda t, x: t.reshape(x, (-1,)) ** 2, (strided(normal(3, 5)),)),
     Case("reshape: 0-d to 2-d", lambda t, x, y: t.reshape(x, (1, 1)) * y, (normal(), normal(3, 5))),

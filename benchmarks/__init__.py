@@ -1,0 +1,1 @@
+"""The same work here and in peers, as ratios; and the figures that need many seeds."""

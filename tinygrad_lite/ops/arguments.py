@@ -1,0 +1,29 @@
+"""What several families of operations ask of their arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_lite.backend import Array, as_array
+from tinygrad_lite.tensor import Tensor, TensorLike
+
+
+def array_of(x: Any) -> Array:
+    """The array of a tensor; an array as it is; of numbers and lists of them a new one."""
+    return x.data if isinstance(x, Tensor) else as_array(x)
+
+
+def check_one_dtype(op: str, **arguments: TensorLike | None) -> None:
+    """Refuse arguments of several dtypes; those that are None do not count.
+
+    NumPy would compute in the widest of them, and the gradients would not fit the others.
+
+    Raises:
+        TypeError: for two dtypes or more; the text names them all.
+    """
+    dtypes = {name: str(x.dtype) for name, x in arguments.items() if x is not None}
+    if len(set(dtypes.values())) > 1:
+        got = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
+        raise TypeError(
+            f"{op}: needs one dtype for all; got {got}. Convert by .to() or, arrays, by .astype()"
+        )
