@@ -192,8 +192,8 @@ class Run:
         if self._step is None:
             raise RunError("log: there is no step yet; call it in `for step, batch in run.steps(...):`")
         numbers = {name: float(value) for name, value in values.items()}
-        line = json.dumps({"step": self._step.index, "epoch": self._step.epoch, **numbers})
-        self._log.write(f"{line}\n".encode())
+        line = dict(step=self._step.index, epoch=self._step.epoch, **numbers)
+        self._log.write(f"{json.dumps(line)}\n".encode())
         self._log.flush()
         if "loss" in numbers:
             self._recent.append(numbers["loss"])

@@ -55,6 +55,6 @@ def test_an_input_of_other_channels_is_refused():
 
 
 @pytest.mark.parametrize(("kernel", "error"), [(3.0, TypeError), ((3, 3, 3), TypeError), (0, ValueError)])
-def test_a_kernel_size_that_is_none_is_refused_when_the_layer_is_made(kernel, error):
+def test_what_is_no_kernel_size_is_refused_when_the_layer_is_made(kernel, error):
     with pytest.raises(error, match="Conv2d: kernel_size must be"):
         Conv2d(3, 4, kernel)

@@ -156,7 +156,11 @@ def test_cross_entropy_of_labels_is_what_loops_give(n, pixels, smoothing, weight
     costs, counts = cross_entropy_by_loops(np.moveaxis(x, 1, -1).reshape(-1, K), y.reshape(-1), w, smoothing)
     expected = {"none": costs.reshape(y.shape), "sum": costs.sum(), "mean": costs.sum() / counts.sum()}
     value = cross_entropy(
-        t.Tensor(x), t.Tensor(y), t.Tensor(w) if weighted else None, reduction, label_smoothing=smoothing
+        t.Tensor(x),
+        t.Tensor(y),
+        t.Tensor(w) if weighted else None,
+        reduction=reduction,
+        label_smoothing=smoothing,
     )
     np.testing.assert_allclose(value.numpy(), expected[reduction], rtol=1e-10, atol=1e-12)
 

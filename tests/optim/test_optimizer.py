@@ -170,7 +170,7 @@ def test_an_option_of_a_group_is_checked_too():
 
 
 def test_betas_of_1_are_refused():
-    with pytest.raises(ValueError, match=r"Adam: each of betas needs 0 ≤ β < 1; got \(0.9, 1.0\)"):
+    with pytest.raises(ValueError, match=r"Adam: betas are two numbers, each 0 ≤ β < 1; got \(0.9, 1.0\)"):
         Adam([leaf(1.0)], betas=(0.9, 1.0))
 
 

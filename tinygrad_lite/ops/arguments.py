@@ -25,5 +25,5 @@ def check_one_dtype(op: str, **arguments: TensorLike | None) -> None:
     if len(set(dtypes.values())) > 1:
         got = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
         raise TypeError(
-            f"{op}: needs one dtype for all; got {got}. Convert by .to() or, arrays, by .astype()"
+            f"{op}: needs one dtype for all; got {got}. Convert by .to(dtype), arrays by .astype(dtype)"
         )

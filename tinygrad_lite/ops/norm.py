@@ -123,11 +123,12 @@ def batch_norm(
     Raises:
         ValueError: for shapes that do not fit; in training for n < 2, where a variance says nothing; and else
             without running statistics.
-        TypeError: in training, if input, weight and bias differ in dtype.
+        TypeError: if input, weight and bias differ in dtype.
     """
     _check_channels(
         "batch_norm", input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
+    check_one_dtype("batch_norm", input=input, weight=weight, bias=bias)
     C = input.shape[1]
     count = math.prod(input.shape) // C
     if not training:
@@ -136,7 +137,6 @@ def batch_norm(
         raise ValueError(
             f"batch_norm: training needs more than one value for each channel; got {tuple(input.shape)}"
         )
-    check_one_dtype("batch_norm", input=input, weight=weight, bias=bias)
     norm = BatchNorm(eps)
     output = norm(input, weight, bias)
     _move(running_mean, norm.m[0], momentum)

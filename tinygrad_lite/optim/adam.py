@@ -44,6 +44,7 @@ class Adam(Optimizer):
         p: Array,
         g: Array,
         state: dict[str, Any],
+        *,
         lr: float,
         betas: tuple[float, float],
         eps: float,

@@ -62,6 +62,7 @@ class SGD(Optimizer):
         p: Array,
         g: Array,
         state: dict[str, Any],
+        *,
         lr: float,
         momentum: float,
         dampening: float,

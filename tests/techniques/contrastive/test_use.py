@@ -87,14 +87,14 @@ def test_the_classifier_is_the_best_one_of_standardized_features(rng):
 def test_scale_and_offset_of_the_features_do_not_matter():
     x, labels = groups(np.random.default_rng(0))
     moved, _ = groups(np.random.default_rng(0), scale=np.array([1e-2, 1, 7, 100]), offset=3.0)
-    logits, logits_moved = fit_classifier(x, labels)(x), fit_classifier(moved, labels)(moved)
-    np.testing.assert_allclose(logits_moved.numpy(), logits.numpy(), atol=1e-3)
+    logits, logits_moved = (fit_classifier(z, labels)(z.astype("float32")).numpy() for z in (x, moved))
+    np.testing.assert_allclose(logits_moved, logits, atol=1e-3)
 
 
 def test_separated_classes_are_told_apart(rng):
     x, labels = groups(rng)
     x[:, :3] += 20 * np.eye(3)[labels]
-    assert accuracy(fit_classifier(x, labels)(x).numpy(), labels) == 1
+    assert accuracy(fit_classifier(x, labels)(x.astype("float32")).numpy(), labels) == 1
 
 
 def test_a_constant_feature_gets_no_weight(rng):
