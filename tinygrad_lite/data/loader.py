@@ -16,8 +16,7 @@ class DataLoader:
 
     The order of an epoch depends on the seed and the epoch's number alone: no generator is kept, so a run
     resumes in the middle of an epoch, and what was drawn elsewhere changes nothing. `batches(epoch, start)`
-    names the epoch; a plain `for batch in loader` takes `loader.epoch`, which only `set_epoch` changes (torch
-    draws a new order at every pass).
+    names the epoch; a plain `for batch in loader` takes the next one: as in torch, each pass has a new order.
 
     Args:
         dataset: a `Dataset`, an array, or whatever has a length and integer indices.
@@ -70,11 +69,12 @@ class DataLoader:
         return full if self.drop_last or not rest else full + 1
 
     def __iter__(self) -> Iterator[Any]:
-        """The batches of `self.epoch`."""
-        return self.batches(self.epoch)
+        """The batches of `self.epoch`, which is one more the next time."""
+        self.epoch += 1
+        return self.batches(self.epoch - 1)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order the next `for batch in loader` follows."""
+        """Choose the epoch whose order the next `for batch in loader` follows; those after it count on."""
         self.epoch = epoch
 
     def order(self, epoch: int) -> np.ndarray:
