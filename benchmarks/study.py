@@ -1,6 +1,6 @@
 """Run the three techniques over several seeds, and write what came out into README.md.
 
-Run:     python -m benchmarks.study          (3 seeds: about 3 minutes on 2 cores)
+Run:     python -m benchmarks.study          (3 seeds: about 3 minutes, one core)
 Writes:  the table between the markers in README.md, and the pictures that it shows, in docs/
 Expect:  every claim holds; else the exit code is 1, and nothing is written
 """
@@ -31,7 +31,7 @@ Figures = dict[str, np.ndarray]  # by name, one number a seed
 
 
 def run_seeds(folder: Path, seeds: range) -> tuple[list[Result], Figures]:
-    """Every technique with every seed: all results, and each figure over the seeds."""
+    """Every technique with every seed: all results, seed by seed of each, and each figure over the seeds."""
     results = [
         demo(folder / f"{i}-{seed}", seed=seed)
         for i, demo in enumerate((distill, diffuse, contrast))
@@ -91,8 +91,8 @@ def percent(values: np.ndarray) -> str:
 def write(results: list[Result], figures: Figures, seeds: int) -> None:
     """Put the table into the README, and the first seed's pictures into docs/."""
     (ROOT / "docs").mkdir(exist_ok=True)
-    for path in (path for result in results for path in result.pictures.values()):
-        if path.name in PICTURES and "-0" in str(path.parent):
+    for path in (path for result in results[::seeds] for path in result.pictures.values()):
+        if path.name in PICTURES:
             shutil.copy(path, ROOT / "docs" / path.name)
     told = (
         f"`python -m benchmarks.study --seeds {seeds}`, {date.today()}, {processor()}, "

@@ -6,8 +6,6 @@ Expect:  contrastive features: about 96 % right; pixels at least 3 points less, 
 Read:    techniques/contrastive/losses.py; Chen et al. 2020, arXiv:2002.05709
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from techniques.contrastive.augment import augment
@@ -24,7 +22,7 @@ from tinygrad_lite.optim import AdamW, WarmupCosine
 
 def main(epochs: int = 30, seed: int = 0) -> dict[str, float]:
     (images, labels), (test_images, test_labels) = digits()
-    dataloader = DataLoader(images, batch_size=128, shuffle=True, seed=seed, drop_last=True)
+    loader = DataLoader(images, 128, shuffle=True, seed=seed, drop_last=True)
 
     # The backbone is what we want; the projection head is where views are compared, and is left behind.
     manual_seed(seed)
@@ -37,11 +35,10 @@ def main(epochs: int = 30, seed: int = 0) -> dict[str, float]:
 
     # Two views of a digit belong together; those of all other digits do not. No label is looked at.
     optimizer = AdamW([*backbone.parameters(), *projection_head.parameters()], lr=4e-3)
-    schedule = WarmupCosine(optimizer, warmup=0, total=epochs * len(dataloader))
+    schedule = WarmupCosine(optimizer, warmup=0, total=epochs * len(loader))
     rng = keyed_rng(seed, "views")
     for epoch in range(epochs):
-        dataloader.set_epoch(epoch)
-        for data in dataloader:
+        for data in loader.batches(epoch):
             view1, view2 = augment(data, rng), augment(data, rng)
             z1 = projection_head(backbone(view1))
             z2 = projection_head(backbone(view2))
@@ -64,7 +61,7 @@ def main(epochs: int = 30, seed: int = 0) -> dict[str, float]:
         print(f"{name:15}  {right[name]:6.1%} of the test digits right")
 
     panels = {name: (viz.pca(features[name][1]), test_labels) for name in ("random backbone", "contrastive")}
-    print(viz.embedding(Path("out") / "contrast_digits.png", panels, title="The test digits"))
+    print(viz.embedding("out/contrast_digits.png", panels, title="The test digits"))
     return right
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from techniques import report
 from techniques.contrastive.demo import run_demo as contrast
@@ -15,6 +17,7 @@ from tinygrad_lite.backend import cuda_problem, parse_device, set_num_threads
 from tinygrad_lite.run import RunError
 
 RUNS = Path("runs")
+DEFAULTS = {"device": "cpu", "threads": 1}
 
 TECHNIQUES: dict[str, tuple[Callable[..., report.Result], str]] = {
     "distill": (distill, "a large teacher's soft labels train a small student"),
@@ -49,12 +52,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _again(options: argparse.Namespace, out: Path) -> str:
     """The command that resumes this run."""
-    parts = ["python -m techniques", options.command, f"--out {out}", f"--seed {options.seed}"]
-    if getattr(options, "epochs", None):
-        parts.append(f"--epochs {options.epochs}")
-    if options.device != "cpu":
-        parts.append(f"--device {options.device}")
-    return " ".join([*parts, "--resume"])
+    parts = ["python", "-m", "techniques", options.command, "--out", str(out)]
+    for name, value in _settings(options).items():
+        parts += [f"--{name}", str(value)] if value != DEFAULTS.get(name) else []
+    return shlex.join([*parts, "--resume"])
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """The options that decide about the numbers, by name; without epochs where those are the technique's."""
+    names = ("seed", "epochs", "device", "threads")
+    return {name: vars(options)[name] for name in names if vars(options).get(name) is not None}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,21 +90,19 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         type=_device,
-        default="cpu",
+        default=DEFAULTS["device"],
         help="cpu (default), or cuda or cuda:1, which need CuPy and a GPU",
+    )
+    parser.add_argument(
+        "--threads",
+        type=_positive,
+        default=DEFAULTS["threads"],
+        help="of NumPy's BLAS (default: 1; matrices this small are not faster with more)",
     )
     parser.add_argument(
         "--resume",
         action="store_true",
         help="go on from the last checkpoint in --out, or in the newest folder",
-    )
-
-
-    parser.add_argument(
-        "--threads",
-        type=_positive,
-        default=1,
-        help="of NumPy's BLAS (default: 1; matrices this small are not faster with more)",
     )
 
 
@@ -137,7 +142,6 @@ def _run(options: argparse.Namespace, out: Path) -> list[report.Result]:
     if options.resume and not out.exists():
         raise RunError(f"{out} does not exist: there is nothing to resume")
     names = list(TECHNIQUES) if options.command == "demo" else [options.command]
-    shown = {"command": options.command, "seed": options.seed, "device": options.device}
     results = []
     for name in names:
         run_demo, _ = TECHNIQUES[name]
@@ -150,7 +154,7 @@ def _run(options: argparse.Namespace, out: Path) -> list[report.Result]:
                 resume=options.resume,
             )
         )
-    numbers, page = report.write(out, results, shown)
+    numbers, page = report.write(out, results, {"command": options.command, **_settings(options)})
     print(f"\nNumbers: {numbers}\nReport:  {page}\n")
     return results
 

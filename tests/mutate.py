@@ -75,7 +75,6 @@ class Break(ast.NodeTransformer):
 
 
 def _is_none(node: ast.AST) -> bool:
-    """Whether the node is None, or `x if wanted else None`, whose x is negated where it is computed."""
     return isinstance(node, ast.Constant) and node.value is None
 
 
@@ -124,11 +123,10 @@ def is_noticed(cases: list) -> bool:
 
 def is_noticed_by_its_own_tests(cls: type) -> bool:
     """Whether the test file that mirrors the class's file turns red: it holds ties, kinks, special points."""
-    path = Path(
-        "tests", *Path(*cls.__module__.split(".")).parts[cls.__module__.startswith("tinygrad_lite") :]
-    )
+    *folders, name = cls.__module__.removeprefix("tinygrad_lite.").split(".")
+    path = Path("tests", *folders, f"test_{name}.py")
     with contextlib.redirect_stdout(io.StringIO()):
-        code = pytest.main(["-qx", "-p", "no:cacheprovider", str(path.with_name(f"test_{path.name}.py"))])
+        code = pytest.main(["-qx", "-p", "no:cacheprovider", str(path)])
     return code == pytest.ExitCode.TESTS_FAILED
 
 

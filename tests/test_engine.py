@@ -237,6 +237,14 @@ def test_shapes_that_do_not_broadcast_are_refused():
         ones(2) + ones(3)
 
 
+def test_shapes_that_do_not_broadcast_are_refused_by_the_ops_name_and_theirs():
+    message = r"^<Mul>: shapes \(2, 3\) and \(2,\) could not be broadcast together: .* equal, or 1"
+    with pytest.raises(ValueError, match=message):
+        ones(2, 3) * ones(2)
+    with pytest.raises(ValueError, match=r"^lt: shapes \(2,\) and \(3,\) could not be broadcast together"):
+        t.lt(ones(2), ones(3))
+
+
 def test_an_op_without_tensors_gives_an_array():
     assert type(exp(np.ones(2))) is np.ndarray
     assert type(relu(np.ones(2)) + 1) is np.ndarray
@@ -621,6 +629,20 @@ def test_a_write_into_the_base_counts_for_its_view():
         x += 1
     with pytest.raises(RuntimeError, match=r"<PowNumber>\.backward: its input 'x'"):
         y.backward()
+
+
+@pytest.mark.parametrize("written", ["the computed one", "the constant"])
+def test_a_write_between_the_first_walk_and_that_of_its_graph_is_refused(written):
+    w, c = leaf(1.0, 2.0), Tensor([3.0, 4.0])
+    y = 2 * w
+    (g,) = t.grad((y**3 + (w * c).exp()).sum(), w, create_graph=True)
+    with t.no_grad():
+        if written == "the constant":
+            c += 1
+        else:
+            y += 1
+    with pytest.raises(RuntimeError, match="written in place"):
+        g.sum().backward()
 
 
 def test_a_write_into_what_no_backward_needs_is_allowed():

@@ -43,6 +43,11 @@ def test_a_dtype_that_is_asked_for_is_given():
     assert Tensor([1, 2], dtype="float64").dtype == "float64"
 
 
+def test_a_python_float_is_not_rounded_on_its_way_to_float64():
+    assert Tensor([0.1], dtype="float64").item() == 0.1
+    assert Tensor(0.1, dtype="float64").item() == 0.1
+
+
 def test_the_memory_of_an_array_is_shared():
     array = np.zeros(2)
     assert Tensor(array).data is array
@@ -394,3 +399,18 @@ def test_the_mode_of_one_thread_does_not_bind_another():
         thread.start()
         thread.join()
     assert seen == {"mode": True}
+
+
+def test_items_are_written_at_indices_that_are_tensors_on_the_gpu_too(cuda):
+    x = Tensor(np.zeros((2, 3)), device=cuda)
+    with t.no_grad():
+        x[0, Tensor([1, 2], device=cuda)] = 5
+        x[Tensor([1], device=cuda)] = 7
+    assert x.tolist() == [[0, 5, 5], [7, 7, 7]]
+
+
+def test_one_no_grad_object_may_be_nested_in_itself():
+    context = t.no_grad()
+    with context, context:
+        pass
+    assert t.is_grad_enabled()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import zlib
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -61,7 +62,7 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None) -> Array:
             data = np.asarray(data)
         except ValueError as error:
             raise TypeError(f"tensor: needs a rectangular list of numbers ({error})") from None
-        if weak and data.dtype == float64:
+        if weak and dtype is None and data.dtype == float64:
             data = data.astype(float32)
     if data.dtype.kind not in "biuf":
         raise TypeError(f"tensor: needs real numbers or booleans; got dtype {data.dtype}")
@@ -86,6 +87,22 @@ def broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
     """Whether an array of `shape` can be repeated to the shape `target`."""
     lead = len(target) - len(shape)
     return lead >= 0 and all(n in (1, m) for n, m in zip(shape, target[lead:], strict=True))
+
+
+def check_broadcast(op: str, values: Sequence[Any]) -> None:
+    """Refuse values of which the arrays have shapes that do not broadcast together.
+
+    Raises:
+        ValueError: with the name of the op and the shapes.
+    """
+    shapes = [tuple(v.shape) for v in values if is_array(v)]
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(
+            f"{op}: shapes {' and '.join(map(str, shapes))} could not be broadcast together: from the last "
+            "dimension back, lengths must be equal, or 1"
+        ) from None
 
 
 def unbroadcast(array: Array, shape: tuple[int, ...], dtype: Any) -> Array:

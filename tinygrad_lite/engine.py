@@ -19,6 +19,7 @@ from tinygrad_lite.backend import (
     array_module,
     as_array,
     broadcasts_to,
+    check_broadcast,
     holds_floats,
     is_array,
     python_number,
@@ -96,7 +97,12 @@ class Function:
             return self.forward(*arrays)
         arrays = [x if type(x) is np.ndarray else _operand(self, x) for x in arrays]
         self.xp = array_module(*arrays)
-        output = self.forward(*arrays)
+        try:
+            output = self.forward(*arrays)
+        except ValueError:
+            if self.broadcasts:
+                check_broadcast(f"{self}", arrays)
+            raise
         result = Tensor._around(output if type(output) is np.ndarray else _returned(self, output))
         _share_version(result, inputs)
         if wanted and is_grad_enabled() and result.data.dtype.kind == "f":
@@ -158,6 +164,7 @@ class Function:
                 )
             return edge
         tensor = Tensor._around(array)
+        tensor._version = version  # so that the graph of the gradient, too, notices a later write
         if isinstance(edge, Function):
             tensor._node, tensor._requires_grad = edge, True
         return tensor
@@ -264,8 +271,8 @@ def walk(
             grad = arrived[1]
             if inputs is None and node._retained is not None:
                 accumulate(node._retained(), grad, owned=False)
-            gradients = node._gradients(grad, create_graph)
-            for i, (edge, g) in enumerate(zip(node._edges, gradients, strict=True)):
+            by_input = zip(node._edges, node._gradients(grad, create_graph), strict=True)
+            for i, (edge, g) in enumerate(by_input):
                 if edge is not None and (on_path is None or id(edge) in on_path):
                     _arrive(flow, edge, _fitting(node, i, edge, g, create_graph))
             if not (retain_graph or create_graph):

@@ -37,17 +37,20 @@ class _GradMode:
     """A context manager, and a decorator, that sets `_mode.recording` and puts it back."""
 
     recording: bool
+    before: list[bool]  # what it was, for each `with` that is open
 
     def __new__(cls, function: Callable | None = None) -> Any:
         """`@no_grad` and `@no_grad()` both decorate."""
         self = super().__new__(cls)
+        self.before = []
         return self if function is None else self(function)
 
     def __enter__(self) -> None:
-        self.before, _mode.recording = _mode.recording, self.recording
+        self.before.append(_mode.recording)
+        _mode.recording = self.recording
 
     def __exit__(self, *_: object) -> None:
-        _mode.recording = self.before
+        _mode.recording = self.before.pop()
 
     def __call__(self, function: Callable) -> Callable:
         name = type(self).__name__
@@ -291,7 +294,9 @@ class Tensor:
                 "x[i] = v: a tensor is not written in place while gradients are recorded. Write "
                 "where(mask, v, x) or scatter_add(x, dim, index, src), or assign under no_grad()"
             )
-        self.data[key] = value.data if isinstance(value, Tensor) else value
+        parts = key if isinstance(key, tuple) else (key,)
+        place = tuple(part.data if isinstance(part, Tensor) else part for part in parts)
+        self.data[place] = value.data if isinstance(value, Tensor) else value
         self.bump_version()
 
     def _write(self, symbol: str, operate: Callable, other: Any) -> Any:

@@ -9,8 +9,7 @@ import numpy as np
 
 from techniques.contrastive.augment import augment
 from techniques.contrastive.losses import nt_xent
-from tinygrad_lite import nn
-from tinygrad_lite.backend import to_device
+from tinygrad_lite import Tensor, nn
 from tinygrad_lite.data import DataLoader
 from tinygrad_lite.optim import AdamW, WarmupCosine
 from tinygrad_lite.run import Run
@@ -79,9 +78,9 @@ def pretrain(
     with run:
         for step, data in run.steps(loader, epochs):
             rng = step.rng("views")
-            view1, view2 = augment(data, rng), augment(data, rng)
-            z1 = projection_head(backbone(to_device(view1, device)))
-            z2 = projection_head(backbone(to_device(view2, device)))
+            view1, view2 = (Tensor(augment(data, rng), device=device) for _ in range(2))
+            z1 = projection_head(backbone(view1))
+            z2 = projection_head(backbone(view2))
             loss = nt_xent(z1, z2, temperature)
             optimizer.zero_grad()
             loss.backward()

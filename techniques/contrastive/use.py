@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_lite import nn, no_grad
-from tinygrad_lite.backend import to_device
+from techniques.models.evaluate import outputs
+from tinygrad_lite import nn
 from tinygrad_lite.metrics import nearest_neighbors
 from tinygrad_lite.nn.functional import cross_entropy
 from tinygrad_lite.optim import Adam
@@ -17,14 +17,7 @@ def embed(backbone: nn.Module, images: np.ndarray, batch_size: int = 256) -> np.
     The head forgets whatever differs between two views, and a later task may need that: Chen et al. 2020,
     arXiv:2002.05709, section 4.2.
     """
-    training = backbone.training
-    backbone.eval()
-    device = next(backbone.parameters()).device
-    starts = range(0, len(images), batch_size)
-    with no_grad():
-        batches = [backbone(to_device(images[i : i + batch_size], device)).numpy() for i in starts]
-    backbone.train(training)
-    return np.concatenate(batches)
+    return outputs(backbone, images, batch_size)
 
 
 def fit_classifier(

@@ -17,8 +17,9 @@ from techniques.diffusion.schedule import NoiseScheduler
 from techniques.diffusion.train import train
 from techniques.diffusion.use import denoising_path, sample
 from techniques.models import CNN, UNet
+from techniques.models.evaluate import outputs
 from techniques.report import Result
-from tinygrad_lite import manual_seed, no_grad, viz
+from tinygrad_lite import manual_seed, viz
 from tinygrad_lite.backend import to_device
 from tinygrad_lite.data import DataLoader, TensorDataset
 from tinygrad_lite.data.datasets import digits
@@ -123,7 +124,7 @@ def draw(model: DiffusionModel, seed: int, progress: bool) -> np.ndarray:
 
 
 def train_judge(folder: Path, *, seed: int, epochs: int, device: str, resume: bool, progress: bool) -> CNN:
-    """A classifier, in eval mode, that has learned from the training part."""
+    """A classifier that has learned from the training part."""
     manual_seed(seed, "judge")
     judge = CNN(1, CLASSES, widths=(16, 32)).to(device)
     loader = batches(seed)
@@ -138,14 +139,12 @@ def train_judge(folder: Path, *, seed: int, epochs: int, device: str, resume: bo
             optimizer.step()
             schedule.step()
             run.log(loss=loss)
-    return judge.eval()
+    return judge
 
 
 def verdicts(judge: CNN, images: np.ndarray) -> np.ndarray:
     """The class that the judge takes each image for: (N,)."""
-    with no_grad():
-        logits = judge(to_device(images, next(judge.parameters()).device))
-    return logits.numpy().argmax(1)
+    return outputs(judge, images).argmax(1)
 
 
 # -- what came out ---------------------------------------------------------------------------------------

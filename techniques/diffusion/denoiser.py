@@ -9,6 +9,7 @@ import numpy as np
 
 from techniques.diffusion.samplers import ddpm
 from techniques.diffusion.schedule import NoiseScheduler, ReverseStep
+from techniques.models.evaluate import eval_mode
 from tinygrad_lite import Tensor, nn, no_grad
 from tinygrad_lite.backend import Array, ambient_rng, array_module, device_of, to_device
 from tinygrad_lite.tensor import TensorLike
@@ -18,7 +19,8 @@ class DiffusionModel(nn.Module):
     """A network that predicts noise, together with the scheduler that says what its times mean.
 
     Args:
-        network: takes x_t (N, ...), times t (N,) and labels (N,) or None; returns the noise in x_t.
+        network: takes x_t (N, ...), a Tensor, and the arrays of times t (N,) and of labels (N,), or None for
+            these; returns the noise in x_t.
         scheduler: the levels that t stands for.
     """
 
@@ -29,12 +31,13 @@ class DiffusionModel(nn.Module):
 
     def forward(self, noisy_data: TensorLike, noise_level: Array, labels: Array | None = None) -> Tensor:
         """The predicted noise in x_t (N, ...) at the times t (N,), as `add_noise` gives both."""
-        return self.network(noisy_data, noise_level, labels)
+        x_t = noisy_data if isinstance(noisy_data, Tensor) else Tensor(noisy_data)
+        return self.network(x_t, noise_level, labels)
 
     @property
     def device(self) -> str:
         """Where the network's parameters are: "cpu" or "cuda:0"."""
-        return next(iter(self.parameters())).device
+        return next(self.parameters()).device
 
     def denoiser(
         self, labels: Array | None = None, guidance_scale: float = 1.0, clip: float | None = 1.0
@@ -76,9 +79,9 @@ class DiffusionModel(nn.Module):
 
 @dataclass(frozen=True)
 class Denoiser:
-    """D(x, σ), the model's estimate of the data x₀ in x = x₀ + σ·n: arrays in, arrays out, no graph.
+    """D(x, σ), the model's estimate of the data x₀ in x = x₀ + σ·n: arrays in, arrays out.
 
-    The model sees x_t = x/√(1+σ²) and predicts the noise ε̂; D = x − σ·ε̂.
+    The model sees x_t = x/√(1+σ²) and predicts the noise ε̂, in eval mode and without a graph; D = x − σ·ε̂.
 
     Args:
         model: predicts the noise.
@@ -112,6 +115,6 @@ class Denoiser:
 
     def _estimate(self, x: Array, sigma: float, labels: Array | None) -> Array:
         t = array_module(x).full(len(x), self.model.scheduler.time_of(sigma), dtype=x.dtype)
-        with no_grad():
+        with no_grad(), eval_mode(self.model):
             predicted_noise = self.model(x / sqrt(1 + sigma**2), t, labels)
         return x - sigma * predicted_noise.data

@@ -58,7 +58,6 @@ def train(
     Raises:
         RunError: for a folder that cannot be used, or holds a run with other settings.
     """
-    scheduler, device = model.scheduler, model.device
     optimizer = AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
     steps = epochs * len(loader)
     schedule = WarmupCosine(optimizer, warmup=steps // 10, total=steps)
@@ -78,6 +77,7 @@ def train(
         resume=resume,
         progress=progress,
     )
+    device = model.device
     model.train()
     with run:
         for step, (data, labels) in run.steps(loader, epochs):
@@ -86,7 +86,7 @@ def train(
             labels = np.where(is_hidden, NO_CLASS, labels)
             data, noise, labels = (to_device(array, device) for array in (data, noise, labels))
 
-            noisy_data, noise_level = scheduler.add_noise(data, noise, rng=step.rng("noise levels"))
+            noisy_data, noise_level = model.scheduler.add_noise(data, noise, rng=step.rng("noise levels"))
             predicted_noise = model(noisy_data, noise_level, labels)
             loss = noise_prediction_loss(predicted_noise, noise)
             optimizer.zero_grad()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lite import Function, Tensor, exp, log_softmax, mean, softmax, sum, to
+from tinygrad_lite.backend import to_numpy
 
 UNLABELED = -100  # the label of a sample that has none: the teacher alone teaches it
 
@@ -83,7 +84,7 @@ def distillation_loss(
 
 
 def _host_labels(labels: Any) -> np.ndarray:
-    return labels.numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    return to_numpy(labels.data if isinstance(labels, Tensor) else labels)
 
 
 def _frozen(teacher: Any, student: Tensor) -> Any:

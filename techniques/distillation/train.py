@@ -35,7 +35,8 @@ def train_classifier(
 
     Args:
         model: a classifier, on the device where it is to learn.
-        loader: gives (data, labels) as arrays; a sample whose label is UNLABELED teaches nothing.
+        loader: gives (data, labels) as arrays; a sample whose label is UNLABELED teaches nothing, but
+            each batch needs one that has a label.
         folder: of the run: its log and checkpoint.
         epochs: passes over the loader.
         lr: the highest learning rate of AdamW: it rises for a tenth of the steps, then falls along half a
@@ -50,7 +51,8 @@ def train_classifier(
         RunError: for a folder that cannot be used, or holds a run with other settings.
     """
     optimizer = AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
-    schedule = _rise_and_fall(optimizer, epochs * len(loader))
+    steps = epochs * len(loader)
+    schedule = WarmupCosine(optimizer, warmup=steps // 10, total=steps)
     run = Run(
         folder,
         state={"model": model, "optimizer": optimizer, "schedule": schedule},
@@ -60,10 +62,11 @@ def train_classifier(
         resume=resume,
         progress=progress,
     )
+    device = next(model.parameters()).device
     model.train()
     with run:
         for _, batch in run.steps(loader, epochs):
-            data, labels = (Tensor(array, device=_device(model)) for array in batch)
+            data, labels = (Tensor(array, device=device) for array in batch)
             loss = cross_entropy(model(data), labels)
             optimizer.zero_grad()
             loss.backward()
@@ -114,7 +117,8 @@ def distill(
     if {id(p) for p in teacher.parameters()} & {id(p) for p in student.parameters()}:
         raise ValueError("distill: teacher and student share parameters, so the teacher would learn too")
     optimizer = AdamW(student.parameters(), lr=lr, weight_decay=weight_decay)
-    schedule = _rise_and_fall(optimizer, epochs * len(loader))
+    steps = epochs * len(loader)
+    schedule = WarmupCosine(optimizer, warmup=steps // 10, total=steps)
     run = Run(
         folder,
         state={"student": student, "optimizer": optimizer, "schedule": schedule},
@@ -124,11 +128,12 @@ def distill(
         resume=resume,
         progress=progress,
     )
+    device = next(student.parameters()).device
     teacher.eval()
     student.train()
     with run:
         for _, batch in run.steps(loader, epochs):
-            data, labels = (Tensor(array, device=_device(student)) for array in batch)
+            data, labels = (Tensor(array, device=device) for array in batch)
             with no_grad():
                 teacher_logits = teacher(data)
             student_logits = student(data)
@@ -138,14 +143,6 @@ def distill(
             optimizer.step()
             schedule.step()
             run.log(loss=loss)
-
-
-def _rise_and_fall(optimizer: AdamW, steps: int) -> WarmupCosine:
-    return WarmupCosine(optimizer, warmup=steps // 10, total=steps)
-
-
-def _device(model: nn.Module) -> str:
-    return next(model.parameters()).device
 
 
 def _written_out(loss_fn: Loss) -> str:

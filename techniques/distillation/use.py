@@ -10,32 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lite import Tensor, checkpoint, nn, no_grad, softmax
+from techniques.models.evaluate import outputs
+from tinygrad_lite import Tensor, checkpoint, nn, softmax
 
 # -- prediction ------------------------------------------------------------------------------------------
-
-
-def outputs(model: nn.Module, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """What `model` gives for `images`, in eval mode and without a graph: (N, ...), logits of a classifier.
-
-    Args:
-        model: it runs where it is, and gets back the mode that it had.
-        images: (N, ...), in the host's memory.
-        batch_size: how many at a time.
-    """
-    device = next(model.parameters()).device
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with no_grad():
-            parts = [
-                model(Tensor(images[i : i + batch_size], device=device)).numpy()
-                for i in range(0, max(len(images), 1), batch_size)
-            ]
-    finally:
-        for module, training in modes.items():
-            module.training = training
-    return np.concatenate(parts)
 
 
 def probabilities(model: nn.Module, images: np.ndarray, batch_size: int = 256) -> np.ndarray:

@@ -258,6 +258,13 @@ def test_inputs_without_floats_are_refused():
         gradcheck(lambda x: x, np.arange(3))
 
 
+@pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
+@pytest.mark.parametrize("wrt", [(2,), (0, -1), (1,)])
+def test_positions_that_are_no_float_input_are_refused(check, wrt):
+    with pytest.raises(ValueError, match=r"wrt must be positions of float inputs, of \[0\]; got \("):
+        check(lambda x, i: x[i], [A, np.array([0, 1])], wrt=wrt)
+
+
 def test_outputs_that_are_not_float64_are_refused():
     with pytest.raises(
         GradcheckError, match="single: differences need float64 all the way; the output is float32"
@@ -296,6 +303,7 @@ def test_a_report_of_right_gradients_is_true_and_says_how_much_was_checked():
     assert report
     assert report.ok
     assert str(report) == "product: 2 gradients are right, 25 numbers checked"
+    assert str(gradcheck(lambda x: 3 * x, A, title="one")) == "one: 1 gradient is right, 15 numbers checked"
 
 
 # -- its steps -----------------------------------------------------------------------------------------

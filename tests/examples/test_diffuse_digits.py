@@ -1,21 +1,15 @@
 """The example of diffusion: that it runs, and with -m slow what its header promises."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
-PATH = Path(__file__).parents[2] / "examples" / "diffuse_digits.py"
+from tests.examples.test_small_examples import load
 
 
 @pytest.fixture
 def example(tmp_path, monkeypatch):
     """The example as a module; its picture goes to `tmp_path`."""
     monkeypatch.chdir(tmp_path)
-    spec = importlib.util.spec_from_file_location("diffuse_digits", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("diffuse_digits")
 
 
 def test_one_epoch_gives_a_share_and_a_picture(example, tmp_path, capsys):

@@ -135,3 +135,9 @@ def test_bounds_of_any_kind_keep_float32(bound):
 def test_clamp_without_bounds_is_refused():
     with pytest.raises(ValueError, match="clamp: needs min, max or both; got neither"):
         t.clamp(Tensor([1.0]))
+
+
+def test_clamp_to_tensors_is_refused_with_what_does_it():
+    message = "clamp: min and max are numbers; got Tensor. For tensors there are maximum and minimum"
+    with pytest.raises(TypeError, match=message):
+        t.clamp(Tensor([1.0]), min=Tensor([0.0]))

@@ -250,3 +250,7 @@ def test_a_cast_to_a_device_that_is_none_is_refused(target):
 def test_a_cast_to_a_dtype_that_is_none_is_refused():
     with pytest.raises(TypeError, match="not understood"):
         Tensor([1.0]).to("flaot32")
+    with pytest.raises(
+        TypeError, match=r"to: 'gpu' is not understood: needs a dtype or a device \('cpu', 'cuda'"
+    ):
+        Tensor([1.0]).to("gpu")

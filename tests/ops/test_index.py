@@ -259,3 +259,12 @@ X = Tensor(np.zeros((2, 3)))
 def test_what_does_not_fit_is_refused_by_name(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_one_hot_of_no_labels_needs_to_be_told_the_classes():
+    labels = np.zeros((2, 0), int)
+    with pytest.raises(
+        ValueError, match="one_hot: no label tells how many classes there are; give num_classes"
+    ):
+        F.one_hot(labels)
+    assert F.one_hot(labels, 3).shape == (2, 0, 3)

@@ -215,6 +215,10 @@ def test_the_gradient_of_logsumexp_is_the_softmax():
     np.testing.assert_allclose(x.grad.numpy(), t.softmax(x, 0).numpy(), rtol=1e-15)
 
 
+def test_a_dim_may_be_an_integer_of_numpy():
+    assert t.sum(Tensor(np.ones((2, 3))), np.int64(1)).tolist() == [3, 3]
+
+
 # -- messages ------------------------------------------------------------------------------------------
 
 

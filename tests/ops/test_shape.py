@@ -211,6 +211,11 @@ A, B = Tensor(np.zeros((2, 3))), Tensor(np.zeros((2, 4)))
         ),
         (lambda: A.split(0), ValueError, "split: split_size must be at least 1; got 0"),
         (
+            lambda: A.split([-1, 4], 1),
+            ValueError,
+            r"split: lengths must be at least 0; got \[-1, 4\]",
+        ),
+        (
             lambda: A.split([1, 1], 1),
             ValueError,
             r"split: lengths \[1, 1\] do not add up to 3, the length of dim 1",

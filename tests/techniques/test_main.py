@@ -1,6 +1,7 @@
 """The command line: what it runs, where it writes, how it ends. The techniques are stand-ins here."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,8 @@ def test_one_technique_takes_epochs_and_a_folder(calls):
     assert cli.main(["distill", "--epochs", "2", "--out", "here"]) == 0
     [(name, out, options)] = calls
     assert (name, out, options["epochs"]) == ("distill", Path("here"), 2)
+    told = json.loads(Path("here/results.json").read_text())["options"]
+    assert told == {"command": "distill", "seed": 0, "epochs": 2, "device": "cpu", "threads": 1}
 
 
 def test_a_second_run_goes_into_a_folder_of_its_own(calls):
@@ -122,3 +125,12 @@ def test_ctrl_c_ends_with_130_and_tells_how_to_go_on(monkeypatch, capsys):
     assert cli.main(["distill", "--seed", "4", "--epochs", "7"]) == 130
     error = capsys.readouterr().err
     assert "python -m techniques distill --out runs/distill --seed 4 --epochs 7 --resume" in error
+
+
+def test_the_command_that_goes_on_repeats_every_setting_and_survives_the_shell(monkeypatch, capsys):
+    raising(monkeypatch, KeyboardInterrupt())
+    cli.main(["distill", "--out", "my runs/a", "--threads", "2"])
+    command = capsys.readouterr().err.strip().partition("checkpoint: ")[2]
+    again = cli._parser().parse_args(shlex.split(command)[3:])
+    assert again.resume
+    assert (again.out, again.threads) == (Path("my runs/a"), 2)

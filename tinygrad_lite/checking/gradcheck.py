@@ -51,16 +51,14 @@ def gradcheck(
     Raises:
         GradcheckError: for a wrong gradient; for a function that gives two results for the same inputs,
             changes its inputs, or returns nothing that requires a gradient, or not in float64.
+        ValueError: if `wrt` names another position than those of the float inputs.
 
     Example:
         >>> bool(gradcheck(lambda x: (x * x).sum(), np.array([1.0, 2.0])))
         True
     """
     name = title or str(getattr(fn, "__name__", "fn"))
-    arrays = [_float64(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
-    checked = [i for i, x in enumerate(arrays) if x.dtype == "float64"] if wrt is None else list(wrt)
-    if not checked:
-        raise GradcheckError(f"{name}: none of the inputs is a float array; there is no gradient to check")
+    arrays, checked = _prepared(name, inputs, wrt)
     before = [x.copy() for x in arrays]
     leaves, outputs = _run(fn, arrays, checked)
     if not outputs:
@@ -86,6 +84,17 @@ def gradcheck(
     if raise_exception and not report:
         raise GradcheckError(str(report))
     return report
+
+
+def _prepared(name: str, inputs: Any, wrt: Sequence[int] | None) -> tuple[list[np.ndarray], list[int]]:
+    """The inputs as arrays, floats in float64; and the positions of those to check."""
+    arrays = [_float64(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
+    floats = [i for i, x in enumerate(arrays) if x.dtype == "float64"]
+    if not floats:
+        raise GradcheckError(f"{name}: none of the inputs is a float array; there is no gradient to check")
+    if not set(floats if wrt is None else wrt) <= set(floats):
+        raise ValueError(f"{name}: wrt must be positions of float inputs, of {floats}; got {wrt}")
+    return arrays, floats if wrt is None else list(wrt)
 
 
 def _float64(x: Any) -> np.ndarray:
@@ -154,8 +163,8 @@ def gradgradcheck(
         >>> bool(gradgradcheck(lambda x: (x * x * x).sum(), np.array([1.0, 2.0])))
         True
     """
-    arrays = [_float64(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
-    checked = [i for i, x in enumerate(arrays) if x.dtype == "float64"] if wrt is None else list(wrt)
+    name = getattr(fn, "__name__", "fn")
+    arrays, checked = _prepared(name, inputs, wrt)
     shapes = [y.shape for y in _run(fn, arrays, checked)[1]]
     upstream = [keyed_rng(1, "upstream", k).standard_normal(shape) for k, shape in enumerate(shapes)]
 
@@ -165,6 +174,6 @@ def gradgradcheck(
         found = grad(_outputs(fn, xs), leaves, vs, create_graph=True, allow_unused=True)
         return tuple(g for g in found if g is not None)
 
-    options.setdefault("title", f"gradient of {getattr(fn, '__name__', 'fn')}")
+    options.setdefault("title", f"gradient of {name}")
     with_upstream = [*checked, *range(len(arrays), len(arrays) + len(upstream))]
     return gradcheck(gradients, [*arrays, *upstream], wrt=with_upstream, **options)

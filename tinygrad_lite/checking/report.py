@@ -29,7 +29,9 @@ class Report:
     def __str__(self) -> str:
         if self.ok:
             checked = sum(c.numeric.size for c in self.comparisons)
-            return f"{self.title}: {len(self.comparisons)} gradients are right, {checked} numbers checked"
+            count = len(self.comparisons)
+            right = "1 gradient is right" if count == 1 else f"{count} gradients are right"
+            return f"{self.title}: {right}, {checked} numbers checked"
         return "\n".join(_table(self.title, c) for c in self.comparisons if not c.ok)
 
 

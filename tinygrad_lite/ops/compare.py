@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from tinygrad_lite.backend import array_module, python_number
+from tinygrad_lite.backend import array_module, check_broadcast, python_number
 from tinygrad_lite.engine import Function
 from tinygrad_lite.tensor import Tensor, TensorLike
 
@@ -18,6 +18,7 @@ def ungraphed(operate: Callable, *inputs: Any) -> Any:
     """`operate` on the arrays of `inputs`; a Tensor without a graph if one of them is a Tensor."""
     arrays = [x.data if isinstance(x, Tensor) else python_number(x) for x in inputs]
     array_module(*arrays)
+    check_broadcast(operate.__name__, arrays)
     result = operate(*arrays)
     return Tensor(result) if any(isinstance(x, Tensor) for x in inputs) else result
 
@@ -146,7 +147,12 @@ def clamp(x: TensorLike, min: float | None = None, max: float | None = None) -> 
 
     Raises:
         ValueError: without any bound.
+        TypeError: for a bound that is a tensor (torch takes those too).
     """
     if min is None and max is None:
         raise ValueError("clamp: needs min, max or both; got neither")
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        raise TypeError(
+            "clamp: min and max are numbers; got Tensor. For tensors there are maximum and minimum"
+        )
     return Clamp(min, max)(x)

@@ -341,9 +341,14 @@ def to(x: TensorLike, target: Any) -> Tensor:
 
     Raises:
         ValueError, RuntimeError: for a device that does not exist or cannot be used.
+        TypeError: for what is neither a device nor a dtype.
     """
     if isinstance(target, str) and target.startswith(("cpu", "cuda")):
         kind, index = parse_device(target)
         here = x.device if isinstance(x, Tensor) else device_of(x)
         return x if here == (kind if kind == "cpu" else f"cuda:{index}") else Move(target)(x)
-    return x if x.dtype == target else Cast(target)(x)
+    try:
+        return x if x.dtype == target else Cast(target)(x)
+    except TypeError:
+        devices = "'cpu', 'cuda', 'cuda:1'"
+        raise TypeError(f"to: {target!r} is not understood: needs a dtype or a device ({devices})") from None

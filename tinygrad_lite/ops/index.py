@@ -163,8 +163,11 @@ def one_hot(labels: TensorLike, num_classes: int = -1) -> Tensor:
 
     Raises:
         IndexError: for labels that are no integers, or outside 0 … num_classes−1.
+        ValueError: where classes are to be counted and there is no label.
     """
     array = array_of(labels)
+    if num_classes == -1 and not array.size:
+        raise ValueError("one_hot: no label tells how many classes there are; give num_classes")
     n = int(array.max()) + 1 if num_classes == -1 else num_classes
     array = checked_indices("one_hot", array, array, n)
     return Tensor((array[..., None] == array_module(array).arange(n)).astype("int64"))

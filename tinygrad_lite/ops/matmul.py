@@ -31,13 +31,15 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
     """The matrix product: (…, n, k), (…, k, m) → (…, n, m), batches broadcast; or a vector on either side.
 
     Raises:
-        ValueError: for 0-d inputs, or lengths k that differ.
+        ValueError: for 0-d inputs, lengths k that differ, or batches that do not broadcast.
     """
     left, right = (tuple(getattr(x, "shape", ())) for x in (a, b))
     if not left or not right or left[-1] != right[0 if len(right) == 1 else -2]:
         raise ValueError(
             f"matmul: needs (…, n, k) and (…, k, m), or vectors of length k; got {left} and {right}"
         )
+    if any(1 != n != m != 1 for n, m in zip(left[-3::-1], right[-3::-1], strict=False)):
+        raise ValueError(f"matmul: batches of {left} and {right} could not be broadcast together")
     rows = unsqueeze(a, 0) if a.ndim == 1 else a
     columns = unsqueeze(b, 1) if b.ndim == 1 else b
     product = MatMul()(rows, columns)

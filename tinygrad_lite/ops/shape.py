@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from tinygrad_lite.backend import broadcasts_to, unbroadcast
+from tinygrad_lite.backend import broadcasts_to, python_number, unbroadcast
 from tinygrad_lite.engine import Function
 from tinygrad_lite.ops.elementwise import to
 from tinygrad_lite.ops.index import getitem
@@ -22,6 +22,7 @@ def dims_of(op: str, dim: Dim, ndim: int) -> tuple[int, ...]:
         IndexError: for a dimension that is not there.
         ValueError: for one that is named twice.
     """
+    dim = python_number(dim)
     given = tuple(range(ndim)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
     for d in given:
         if not -ndim <= d < ndim:
@@ -262,7 +263,7 @@ def split(x: TensorLike, split_size: int | Sequence[int], dim: int = 0) -> tuple
     """x cut along `dim` into pieces of `split_size` (the last may be shorter), or of the lengths of a list.
 
     Raises:
-        ValueError: for a size < 1, or lengths that do not add up to that of the dimension.
+        ValueError: for a size < 1, a length < 0, or lengths that do not add up to that of the dimension.
     """
     (dim,) = dims_of("split", dim, x.ndim)
     n = x.shape[dim]
@@ -272,6 +273,8 @@ def split(x: TensorLike, split_size: int | Sequence[int], dim: int = 0) -> tuple
         lengths: Sequence[int] = [min(split_size, n - start) for start in range(0, n or 1, split_size)]
     else:
         lengths = split_size
+    if min(lengths, default=0) < 0:
+        raise ValueError(f"split: lengths must be at least 0; got {list(lengths)}")
     if sum(lengths) != n:
         raise ValueError(f"split: lengths {list(lengths)} do not add up to {n}, the length of dim {dim}")
     ends = list(itertools.accumulate(lengths))

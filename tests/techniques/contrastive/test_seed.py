@@ -27,6 +27,9 @@ def test_the_contrastive_loop_runs_and_learns(rng):
     def augment(data):
         return views.augment(data, rng)
 
+    # Backbone: CNN (e.g., ResNet) to extract embeddings
+    # Projection Head: Maps embeddings to a latent space
+
     for data in dataloader:
         # Create two augmented views of the same sample
         view1, view2 = augment(data), augment(data)

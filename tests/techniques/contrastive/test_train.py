@@ -8,7 +8,7 @@ import pytest
 from techniques.contrastive.losses import nt_xent
 from techniques.contrastive.train import pretrain
 from techniques.models import MLP, ResNet
-from tinygrad_lite import manual_seed
+from tinygrad_lite import manual_seed, nn
 from tinygrad_lite.backend import keyed_rng
 from tinygrad_lite.data import DataLoader
 from tinygrad_lite.optim import AdamW
@@ -68,10 +68,22 @@ def test_both_networks_learn(images, tmp_path):
     assert all((p != q).any() for p, q in zip(before, after, strict=True))
 
 
+def test_a_backbone_may_use_the_methods_of_tensors(images, tmp_path):
+    class Flat(nn.Module):
+        def __init__(self):
+            self.layer = nn.Linear(16, 8)
+
+        def forward(self, x):
+            return self.layer(x.flatten(1)).relu()
+
+    _, projection_head = new_networks()
+    assert np.isfinite(pretrained(tmp_path, images, networks=(Flat(), projection_head), epochs=1)[1]).all()
+
+
 def test_the_two_views_of_a_sample_differ_and_so_do_those_of_another_step(images, tmp_path):
     seen = []
     backbone, projection_head = new_networks()
-    backbone.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].copy()))
+    backbone.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].numpy().copy()))
     pretrained(tmp_path, images[:8], networks=(backbone, projection_head), epochs=2)
     assert len(seen) == 4
     assert all((a != b).mean() > 0.9 for i, a in enumerate(seen) for b in seen[:i])

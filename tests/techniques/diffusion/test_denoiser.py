@@ -44,6 +44,20 @@ def posterior_mean(x, sigma, mean=0.0):
     return mean + 0.25 / (0.25 + sigma**2) * (x - mean)
 
 
+def test_a_network_with_dropout_denoises_without_it_and_keeps_its_mode(x):
+    class Dropping(nn.Module):
+        def __init__(self):
+            self.scale, self.dropout = nn.Parameter(np.ones(1, "float32")), nn.Dropout(0.5)
+
+        def forward(self, x_t, t, labels=None):
+            return self.dropout(self.scale * x_t.clone())
+
+    model = DiffusionModel(Dropping(), NoiseScheduler("linear", 50)).train()
+    x = x.astype("float32")
+    np.testing.assert_allclose(model.denoiser(clip=None)(x, 2.0), x - 2 * x / sqrt(5), rtol=1e-5, atol=1e-6)
+    assert all(module.training for module in model.modules())
+
+
 class TestForward:
     def test_it_predicts_the_noise_that_add_noise_added(self, model):
         """Given x₀'s distribution only, so on average: the error is what x_t leaves open."""

@@ -25,6 +25,9 @@ def test_both_loops_run_and_the_first_learns():
     optimizer = AdamW(model.parameters(), lr=5e-3)
     losses = []
 
+    # Model: A UNet-like CNN for denoising
+    # Scheduler: Adds noise during training and defines the reverse process for inference
+
     for data in dataloader:
         # Add noise to data using the noise scheduler
         noisy_data, noise_level = scheduler.add_noise(data)

@@ -193,6 +193,12 @@ def test_labels_may_be_a_list_an_array_or_a_tensor(logits):
     assert len(values) == 1
 
 
+def test_labels_may_be_an_array_on_the_gpu(logits, cuda):
+    s, t = (Tensor(np.asarray(z.numpy() if isinstance(z, Tensor) else z), device=cuda) for z in logits)
+    labels = Tensor(LABELS, device=cuda).data
+    assert distillation_loss(s, t.data, labels).item() == pytest.approx(value(*logits, LABELS, 4.0, 0.9))
+
+
 def test_logits_of_any_size_give_a_finite_loss():
     s, t = np.array([[1e4, 0, -1e4]]), np.array([[-1e4, 1e4, 0]])
     assert value(s, t, np.array([2]), temperature=0.1) == pytest.approx(0.7 * 0.01 * 1e5 + 0.3 * 2e4)
