@@ -105,9 +105,9 @@ def precision_recall_coverage(real: Any, generated: Any, k: int = 5) -> tuple[fl
     Source: Kynkäänniemi et al. 2019, arXiv:1904.06991, eq. 1-2; Naeem et al. 2020, arXiv:2002.09797.
     """
     real, generated = _same_width("precision_recall_coverage", real, generated, rows=k + 1)
-    reach_real = np.sort(_squared_distances(real, real), axis=1)[:, k]  # column 0 is the sample itself
-    reach_generated = np.sort(_squared_distances(generated, generated), axis=1)[:, k]
-    between = _squared_distances(real, generated)  # (N, M)
+    reach_real = np.sort(squared_distances(real, real), axis=1)[:, k]  # column 0 is the sample itself
+    reach_generated = np.sort(squared_distances(generated, generated), axis=1)[:, k]
+    between = squared_distances(real, generated)  # (N, M)
     in_real, in_generated = between <= reach_real[:, None], between <= reach_generated
     precision, coverage = in_real.any(axis=0).mean(), in_real.any(axis=1).mean()
     return float(precision), float(in_generated.any(axis=1).mean()), float(coverage)
@@ -134,7 +134,7 @@ def nearest_neighbors(queries: Any, gallery: Any, k: int) -> np.ndarray:
     most = len(gallery) - alone
     if not 1 <= k <= most:
         raise ValueError(f"nearest_neighbors: k needs to be from 1 to {most}; got {k}")
-    queries, gallery = _unit_rows(queries), _unit_rows(gallery)
+    queries, gallery = unit_rows(queries), unit_rows(gallery)
     found = np.empty((len(queries), k), dtype=np.int64)
     for start in range(0, len(queries), 1024):  # in blocks, for all cosines at once may not fit in memory
         block = slice(start, start + 1024)
@@ -249,11 +249,12 @@ def _same_width(name: str, a: Any, b: Any, rows: int) -> tuple[np.ndarray, np.nd
     return a, b
 
 
-def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """‖a_i − b_j‖², (N, M), of the differences themselves: exactly 0 for equal rows."""
     return np.stack([((a - row) ** 2).sum(axis=1) for row in b], axis=1)
 
 
-def _unit_rows(x: np.ndarray) -> np.ndarray:
+def unit_rows(x: np.ndarray) -> np.ndarray:
+    """The rows of x (N, d), each of length 1; rows of zeros stay."""
     norm = np.linalg.norm(x, axis=1, keepdims=True)
     return x / np.where(norm > 0, norm, 1)

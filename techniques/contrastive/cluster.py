@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygrad_lite.metrics import squared_distances
+
 
 def kmeans(
     x: np.ndarray, k: int, rng: np.random.Generator, restarts: int = 10, steps: int = 100
@@ -39,7 +41,7 @@ def _far_apart(x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     weight, picked = np.ones(len(x)), []
     for _ in range(k):
         picked.append(rng.choice(len(x), p=weight / weight.sum()))
-        weight = _squared_distances(x, x[picked]).min(axis=1)
+        weight = squared_distances(x, x[picked]).min(axis=1)
         weight += np.finfo(float).tiny  # where all points are centers already, any will do
     return x[picked]
 
@@ -47,7 +49,7 @@ def _far_apart(x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
 def _lloyd(x: np.ndarray, centers: np.ndarray, steps: int) -> tuple[np.ndarray, float]:
     """The clusters after at most `steps` moves from `centers`, and their sum of squared distances."""
     for _ in range(steps):
-        distance = _squared_distances(x, centers)
+        distance = squared_distances(x, centers)
         nearest = distance.argmin(axis=1)
         members = [x[nearest == c] for c in range(len(centers))]
         moved = np.stack([m.mean(axis=0) if len(m) else c for m, c in zip(members, centers, strict=True)])
@@ -55,7 +57,3 @@ def _lloyd(x: np.ndarray, centers: np.ndarray, steps: int) -> tuple[np.ndarray, 
             break
         centers = moved
     return nearest, distance.min(axis=1).sum()
-
-
-def _squared_distances(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    return np.stack([((points - center) ** 2).sum(axis=1) for center in centers], axis=1)

@@ -6,7 +6,7 @@ import numpy as np
 
 from techniques.models.evaluate import outputs
 from tinygrad_lite import nn
-from tinygrad_lite.metrics import nearest_neighbors
+from tinygrad_lite.metrics import nearest_neighbors, unit_rows
 from tinygrad_lite.nn.functional import cross_entropy
 from tinygrad_lite.optim import Adam
 
@@ -78,8 +78,8 @@ def search(queries: np.ndarray, gallery: np.ndarray | None, k: int) -> tuple[np.
         ValueError: for shapes that do not fit, or k out of range; see `nearest_neighbors`.
     """
     found = nearest_neighbors(queries, gallery, k)
-    rows = _unit_rows(queries if gallery is None else gallery)[found]  # (Q, k, d)
-    return found, (rows @ _unit_rows(queries)[:, :, None])[..., 0]
+    rows = unit_rows(queries if gallery is None else gallery)[found]  # (Q, k, d)
+    return found, (rows @ unit_rows(queries)[:, :, None])[..., 0]
 
 
 def anomaly_scores(reference: np.ndarray, features: np.ndarray, k: int = 5) -> np.ndarray:
@@ -94,9 +94,3 @@ def anomaly_scores(reference: np.ndarray, features: np.ndarray, k: int = 5) -> n
         (M,), to rounding from 0, like what is normal, to 2.
     """
     return 1 - search(features, reference, k)[1].mean(axis=1)
-
-
-def _unit_rows(x: np.ndarray) -> np.ndarray:
-    """Every row of length 1, but zero rows, which stay."""
-    norm = np.linalg.norm(x, axis=1, keepdims=True)
-    return x / np.where(norm > 0, norm, 1)
