@@ -64,7 +64,7 @@ def table(f: Figures) -> str:
     rows = [
         ("**Distillation**: test error of the teacher, all labels", "distillation: teacher_error"),
         ("student alone, 10 labels a class", "distillation: alone_error"),
-        ("student distilled, the same labels", "distillation: distilled_error"),
+        ("student distilled: the same labels, and the teacher's answers", "distillation: distilled_error"),
         ("student distilled from shuffled answers", "distillation: shuffled_error"),
         ("**Diffusion**: drawn digits that a judge takes for their class", "diffusion: drawn_of_class"),
         ("the same before training", "diffusion: untrained_of_class"),

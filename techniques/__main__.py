@@ -17,6 +17,7 @@ from tinygrad_lite.backend import cuda_problem, parse_device, set_num_threads
 from tinygrad_lite.run import RunError
 
 RUNS = Path("runs")
+COMMAND = "command.txt"  # in the folder of a run: which command made it
 DEFAULTS = {"device": "cpu", "threads": 1}
 
 TECHNIQUES: dict[str, tuple[Callable[..., report.Result], str]] = {
@@ -67,7 +68,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m techniques", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    demo = commands.add_parser("demo", help="all three, one after the other, in about two minutes")
+    demo = commands.add_parser("demo", help="all three, one after the other, in about a minute")
     _add_options(demo)
     for name, (_, summary) in TECHNIQUES.items():
         command = commands.add_parser(name, help=summary, description=f"On the bundled digits: {summary}.")
@@ -75,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--epochs",
             type=_positive,
-            help="passes over the training set; by default as many as the demo takes",
+            help="passes of the students, the UNet or the backbone; as many as the demo takes by default",
         )
     return parser
 
@@ -137,10 +138,26 @@ def _default_folder(command: str, resume: bool) -> Path:
     return last if resume else folder
 
 
+def _claim(out: Path, options: argparse.Namespace) -> None:
+    """Note in `out` which command it belongs to; refuse a folder that is another's, or holds other things."""
+    note = out / COMMAND
+    if options.resume:
+        if not note.exists():
+            raise RunError(f"{out} holds no run: there is nothing to resume")
+        if (command := note.read_text(encoding="utf-8").strip()) != options.command:
+            raise RunError(f"{out} holds a run of {command!r}, not of {options.command!r}")
+    elif out.exists() and any(out.iterdir()):
+        what = (
+            "a run already: go on with it (--resume)" if note.exists() else "other things: choose a new one"
+        )
+        raise RunError(f"{out} holds {what}, or leave out --out for a new folder")
+    out.mkdir(parents=True, exist_ok=True)
+    note.write_text(f"{options.command}\n", encoding="utf-8")
+
+
 def _run(options: argparse.Namespace, out: Path) -> list[report.Result]:
     """Run one technique or all of them in `out`, and write the report there."""
-    if options.resume and not out.exists():
-        raise RunError(f"{out} does not exist: there is nothing to resume")
+    _claim(out, options)
     names = list(TECHNIQUES) if options.command == "demo" else [options.command]
     results = []
     for name in names:

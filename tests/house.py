@@ -88,7 +88,7 @@ LAYERS = (
     ("tinygrad_lite",),  # its __init__, which only lists the public names of what is below
     ("tinygrad_lite.run", "tinygrad_lite.viz", "tinygrad_lite.metrics"),
     tuple(f"tinygrad_lite.{name}" for name in ("nn", "optim", "data", "checkpoint", "checking")),
-    ("tinygrad_lite.derivatives",),
+    ("tinygrad_lite.derivatives", "tinygrad_lite.creation"),
     ("tinygrad_lite.ops",),
     ("tinygrad_lite.engine",),
     ("tinygrad_lite.tensor", "tinygrad_lite.kernels"),

@@ -803,3 +803,26 @@ def test_saves_are_dropped_as_the_walk_passes():
     h.backward(np.ones(4))
     del h
     assert alive == [["first", "second"], ["first"], []]
+
+
+def test_a_function_without_backward_is_refused_when_its_class_is_made():
+    with pytest.raises(TypeError, match=r"Half: has forward but no backward\(self, grad, \.\.\.\)"):
+
+        class Half(Function):
+            def forward(self, x):
+                return x
+
+
+def test_a_static_forward_with_ctx_is_refused_when_its_class_is_made():
+    with pytest.raises(
+        TypeError, match=r"Torch\.forward: is a method here: forward\(self, x\), without .* ctx"
+    ):
+
+        class Torch(Function):
+            @staticmethod
+            def forward(ctx, x):
+                return x
+
+            @staticmethod
+            def backward(ctx, grad):
+                return grad

@@ -419,10 +419,10 @@ def test_overwrite_with_resume_resumes(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seed": 1}, r"holds a run with seed=0; it does not go on with seed=1, or choose"),
+        ({"seed": 1}, r"holds a run with seed=0; it does not go on with seed=1: take the same, or choose"),
         ({"label": "b"}, r"holds a run with label='train'; it does not go on with label='b'"),
-        ({"config": {"lr": 0.2, "sizes": (3, 4)}}, r"with lr=0\.1; it does not go on with lr=0\.2,"),
-        ({"config": {"sizes": (3, 4), "wide": True}}, r"lr=0\.1, wide=None; .* with lr=None, wide=True,"),
+        ({"config": {"lr": 0.2, "sizes": (3, 4)}}, r"with lr=0\.1; it does not go on with lr=0\.2:"),
+        ({"config": {"sizes": (3, 4), "wide": True}}, r"lr=0\.1, wide=None; .* with lr=None, wide=True:"),
         ({"epochs": 2}, r"holds a run with epochs=1; it does not go on with epochs=2"),
         ({"loader": DataLoader(np.arange(5))}, r"with batches=6; it does not go on with batches=5"),
         ({"state": {"model": Linear(1, 1)}}, r"with state=\[\]; it does not go on with state=\['model'\]"),
@@ -462,7 +462,7 @@ def test_a_log_that_lost_lines_is_refused(tmp_path):
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path, place):
     (tmp_path / "file").write_text("")
-    refused(r"file.* cannot be written \(.*\), or choose another folder", tmp_path / place)
+    refused(r"file.* cannot be written \(.*\): choose another folder", tmp_path / place)
 
 
 # -- one process at a time -------------------------------------------------------------------------------

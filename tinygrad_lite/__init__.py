@@ -1,7 +1,8 @@
 """tinygrad_lite: automatic differentiation from scratch, on NumPy, and on the GPU through CuPy."""
 
-from tinygrad_lite import nn, optim
+from tinygrad_lite import data, nn, optim
 from tinygrad_lite.backend import float16, float32, float64, int64, manual_seed, set_num_threads
+from tinygrad_lite.creation import arange, ones, randn, tensor, zeros
 from tinygrad_lite.derivatives import grad, hessian, hvp, jacobian, jvp, vjp
 from tinygrad_lite.engine import Function
 from tinygrad_lite.ops import methods as _methods

@@ -129,7 +129,7 @@ def cuda_problem() -> str | None:
             cupy.asnumpy(ones @ ones)
             _cuda["module"] = cupy
         except ImportError:
-            _cuda["problem"] = "CuPy is not installed: pip install 'tinygrad-lite[cuda12]' (or [cuda13])"
+            _cuda["problem"] = "CuPy is not installed: pip install cupy-cuda12x (or cupy-cuda13x)"
         except (RuntimeError, OSError, AttributeError) as error:  # CuPy's errors are RuntimeErrors
             _cuda["problem"] = f"CuPy is installed but cannot use a GPU: {error}"
     return _cuda.get("problem")

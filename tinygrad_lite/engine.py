@@ -76,7 +76,13 @@ class Function:
 
     def __init_subclass__(cls) -> None:
         """Read from the signatures what is kept; refuse a name that forward does not have."""
-        if hasattr(cls, "forward") and hasattr(cls, "backward"):
+        if isinstance(vars(cls).get("forward"), staticmethod):
+            raise TypeError(
+                f"{cls.__name__}.forward: is a method here: forward(self, x), without torch's ctx"
+            )
+        if hasattr(cls, "forward") and not hasattr(cls, "backward"):
+            raise TypeError(f"{cls.__name__}: has forward but no backward(self, grad, ...)")
+        if hasattr(cls, "forward"):
             names = ("backward", "backward_fused") if cls.backward_fused else ("backward",)
             cls._declared = {name: _declared_saves(cls, name) for name in names}
             cls._kept = tuple(sorted({i for saves in cls._declared.values() for i in saves}))
@@ -111,7 +117,10 @@ class Function:
 
     def _record(self, inputs: tuple, edges: tuple, result: Tensor) -> None:
         if hasattr(self, "_edges"):
-            raise RuntimeError(f"{self}: already the node of an earlier call; make a new object for each")
+            raise RuntimeError(
+                f"{self}: already the node of an earlier call; make a new object for each, as in "
+                f"lambda x: {type(self).__name__}()(x)"
+            )
         self._edges = edges
         self._order = next(_creation)
         self._spec = result.data.shape, result.data.dtype

@@ -38,7 +38,7 @@ if sys.platform != "win32":  # Windows has no flock: there a folder in use is no
     import fcntl
 
 CHECKPOINT, LOG, LOCK = "checkpoint.safetensors", "log.jsonl", ".lock"
-ELSEWHERE = ", or choose another folder (--out)"
+ELSEWHERE = "or choose another folder (--out)"
 
 
 class RunError(RuntimeError):
@@ -126,7 +126,7 @@ class Run:
         if self._overwrite:
             self._checkpoint.unlink(missing_ok=True)
         elif self._checkpoint.exists() or self._log.tell():
-            raise RunError(f"{self.folder} holds a run already: go on with it (--resume){ELSEWHERE}")
+            raise RunError(f"{self.folder} holds a run already: go on with it (--resume), {ELSEWHERE}")
         return 0
 
     def _restore(self) -> int:
@@ -136,13 +136,17 @@ class Run:
         try:
             saved = checkpoint.load(self._checkpoint)
         except checkpoint.CheckpointError as error:
-            raise RunError(f"{error}{ELSEWHERE}") from None
+            raise RunError(f"{error}: delete it to start anew, {ELSEWHERE}") from None
         if "log_size" not in saved:
-            raise RunError(f"{self._checkpoint} is the checkpoint of something else than a run{ELSEWHERE}")
+            raise RunError(
+                f"{self._checkpoint} is the checkpoint of something else than a run: delete it, {ELSEWHERE}"
+            )
         for part, settings in self._settings.items():
             self._refuse_other(saved["settings"][part], settings)
         if self._log.tell() < saved["log_size"]:
-            raise RunError(f"{self.folder / LOG} has lost lines since the last checkpoint{ELSEWHERE}")
+            raise RunError(
+                f"{self.folder / LOG} has lost lines since the last checkpoint: start anew, {ELSEWHERE}"
+            )
         for name, stateful in self._state.items():
             stateful.load_state_dict(saved["state"][name])
         self.index, self._settings = saved["index"], saved["settings"]
@@ -152,7 +156,8 @@ class Run:
         names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
         if names:
             was, now = (", ".join(f"{n}={part.get(n)!r}" for n in names) for part in (old, new))
-            raise RunError(f"{self.folder} holds a run with {was}; it does not go on with {now}{ELSEWHERE}")
+            refused = f"{self.folder} holds a run with {was}; it does not go on with {now}"
+            raise RunError(f"{refused}: take the same, {ELSEWHERE}")
 
     def steps(self, loader: DataLoader, epochs: int = 1) -> Iterator[tuple[Step, Any]]:
         """The steps that are left, each with its batch; none where the run is finished.
@@ -225,7 +230,7 @@ def _locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK).open("a+")
     except OSError as error:
-        raise RunError(f"{folder} cannot be written ({error.strerror}){ELSEWHERE}") from None
+        raise RunError(f"{folder} cannot be written ({error.strerror}): {ELSEWHERE[3:]}") from None
     with file:
         try:
             if sys.platform != "win32":
@@ -233,7 +238,7 @@ def _locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             holder = file.read() or "another process"
-            raise RunError(f"{folder} is in use by {holder}: wait for it{ELSEWHERE}") from None
+            raise RunError(f"{folder} is in use by {holder}: wait for it, {ELSEWHERE}") from None
         file.truncate(0)
         file.write(f"process {os.getpid()}")
         file.flush()

@@ -47,8 +47,8 @@ def run_demo(
     Args:
         out: folder for everything the run makes.
         seed: the same seed gives the same numbers.
-        epochs: the UNet's passes over the training part, by default EPOCHS; the judge takes no more than
-            these, nor than JUDGE_EPOCHS.
+        epochs: the UNet's passes over the training part, by default EPOCHS; the judge always takes
+            JUDGE_EPOCHS.
         device: "cpu", "cuda" or "cuda:1".
         resume: go on from the last checkpoints in `out`.
         progress: show progress bars.
@@ -59,7 +59,7 @@ def run_demo(
     began = time.perf_counter()
     epochs = EPOCHS if epochs is None else epochs
     options: dict[str, Any] = {"seed": seed, "resume": resume, "progress": progress}
-    judge = train_judge(out / "judge", epochs=min(epochs, JUDGE_EPOCHS), device=device, **options)
+    judge = train_judge(out / "judge", epochs=JUDGE_EPOCHS, device=device, **options)
 
     manual_seed(seed, "UNet")
     model = DiffusionModel(UNet(1, (24, 48), CLASSES), NoiseScheduler("cosine")).to(device)

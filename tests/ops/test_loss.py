@@ -300,7 +300,10 @@ SHAPES = r"input and target need the same shape, nothing is broadcast; got input
 MESSAGES = [
     (lambda: mse_loss(zeros(3, 1), zeros(3)), f"mse_loss: {SHAPES}"),
     (lambda: kl_div(zeros(3, 1), zeros(3)), f"kl_div: {SHAPES}"),
-    (lambda: cross_entropy(zeros(3, 1), zeros(3)), f"cross_entropy: {SHAPES}"),
+    (
+        lambda: cross_entropy(zeros(3, 1), zeros(3, 2)),
+        r"cross_entropy: .* got input \(3, 1\), target \(3, 2\)",
+    ),
     (
         lambda: cross_entropy(zeros(3, K), t.Tensor([[0], [1], [2]])),
         r"cross_entropy: target needs a label for each sample, or probabilities \(floats\) in the shape of "
@@ -373,3 +376,15 @@ def test_the_options_of_cross_entropy_come_in_the_order_of_torch():
 def test_a_label_that_is_no_class_is_named(bad):
     with pytest.raises(IndexError, match=f"cross_entropy: index {bad} is out of range; it must lie in 0 … 4"):
         cross_entropy(zeros(3, K), t.Tensor([0, bad, 2]))
+
+
+def test_labels_that_are_floats_are_refused_as_such():
+    with pytest.raises(
+        TypeError, match=r"cross_entropy: labels must be integers; got float64 of shape \(3,\)"
+    ):
+        cross_entropy(zeros(3, 5), np.array([0.0, 1.0, 2.0]))
+
+
+def test_a_reduction_in_the_place_of_ignore_index_is_refused():
+    with pytest.raises(TypeError, match="cross_entropy: ignore_index must be an int; got 'none'"):
+        cross_entropy(zeros(3, 5), np.array([0, 1, 2]), None, "none")

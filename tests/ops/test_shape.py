@@ -220,7 +220,8 @@ A, B = Tensor(np.zeros((2, 3))), Tensor(np.zeros((2, 4)))
             ValueError,
             r"split: lengths \[1, 1\] do not add up to 3, the length of dim 1",
         ),
-        (lambda: t.cat([]), ValueError, "cat: needs at least one tensor"),
+        (lambda: t.cat([]), ValueError, "cat: needs a list of at least one tensor, .*; got 0 tensors"),
+        (lambda: t.cat(t.ones(2)), ValueError, r"as in cat\(\[x, y\], dim\); got Tensor"),
         (
             lambda: t.cat([A, B]),
             ValueError,

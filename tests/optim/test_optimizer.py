@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, nn
 from tinygrad_lite.optim import SGD, Adam, AdamW, Optimizer
 
 ALL = [
@@ -274,3 +274,21 @@ def test_a_state_of_another_shape_is_refused_and_nothing_is_changed():
     with pytest.raises(ValueError, match=r"Adam: exp_avg has shape \(2, 2\); its parameter has \(1,\)"):
         optimizer.load_state_dict(state)
     assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+def test_a_gradient_that_does_not_fit_its_parameter_is_refused():
+    p = Tensor(np.ones(2), requires_grad=True)
+    optimizer = SGD([p], lr=0.1)
+    for wrong, got in [(np.ones(3), "a ndarray"), (Tensor(np.ones(3)), r"\(3,\), float64")]:
+        p.grad = wrong
+        with pytest.raises(
+            TypeError, match=rf"SGD: \.grad must be a Tensor of shape \(2,\), float64; got {got}"
+        ):
+            optimizer.step()
+
+
+def test_a_model_in_the_place_of_its_parameters_is_refused():
+    with pytest.raises(
+        TypeError, match=r"SGD: needs tensors, as model\.parameters\(\) gives them; got Linear"
+    ):
+        SGD(nn.Linear(2, 3), lr=0.1)

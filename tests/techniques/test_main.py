@@ -76,7 +76,24 @@ def test_resume_goes_on_in_the_newest_folder(calls):
 
 def test_resume_of_a_folder_that_is_not_there_is_refused(calls, capsys):
     assert cli.main(["contrast", "--resume", "--out", "misspelt"]) == 1
-    assert "misspelt does not exist: there is nothing to resume" in capsys.readouterr().err
+    assert "misspelt holds no run: there is nothing to resume" in capsys.readouterr().err
+    assert not calls
+
+
+def test_a_folder_belongs_to_the_command_that_made_it(calls, capsys):
+    cli.main(["distill", "--out", "here"])
+    assert cli.main(["contrast", "--out", "here", "--resume"]) == 1
+    assert "here holds a run of 'distill', not of 'contrast'" in capsys.readouterr().err
+    assert cli.main(["distill", "--out", "here"]) == 1
+    assert "here holds a run already: go on with it (--resume)" in capsys.readouterr().err
+    assert len(calls) == 1
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(calls, capsys):
+    Path("docs").mkdir()
+    Path("docs/mine.txt").write_text("")
+    assert cli.main(["distill", "--out", "docs"]) == 1
+    assert "docs holds other things: choose a new one" in capsys.readouterr().err
     assert not calls
 
 

@@ -285,15 +285,22 @@ def cross_entropy(
 
     Raises:
         ValueError: for shapes that do not fit, an unknown reduction, and where no label is left to average.
-        TypeError: for probabilities beside an input that is not made of floats.
+        TypeError: for labels that are no integers, and an input that is not made of floats.
         IndexError: for a label outside 0 … K−1. Labels on a GPU are not looked at: that would wait for it.
     """
     if input.ndim < 2:
         raise ValueError(f"cross_entropy: input needs shape (N, K) or (N, K, …); got {tuple(input.shape)}")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must lie from 0 to 1; got {label_smoothing}")
+    if not isinstance(ignore_index, int):
+        raise TypeError(f"cross_entropy: ignore_index must be an int; got {ignore_index!r}")
     w = None if weight is None else _class_weights(input, weight)
     given = array_of(target)
+    if given.dtype.kind == "f" and given.ndim == input.ndim - 1:
+        raise TypeError(
+            f"cross_entropy: labels must be integers; got {given.dtype} of shape {tuple(given.shape)}. "
+            f"Floats stand for probabilities, of the shape of input {tuple(input.shape)}"
+        )
     if given.dtype.kind == "f":
         q = _fitted("cross_entropy", input, target)
         return SoftCrossEntropy(reduction, label_smoothing)(input, q, w)

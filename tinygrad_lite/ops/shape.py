@@ -238,8 +238,9 @@ def cat(tensors: Sequence[TensorLike], dim: int = 0) -> Tensor:
     Raises:
         ValueError: for no tensors, or shapes that differ elsewhere.
     """
-    if not tensors:
-        raise ValueError("cat: needs at least one tensor")
+    if not isinstance(tensors, (list, tuple)) or not tensors:
+        got = f"{len(tensors)} tensors" if isinstance(tensors, (list, tuple)) else type(tensors).__name__
+        raise ValueError(f"cat: needs a list of at least one tensor, as in cat([x, y], dim); got {got}")
     shapes = [tuple(x.shape) for x in tensors]
     (d,) = dims_of("cat", dim, len(shapes[0]))
     if len({(len(s), s[:d], s[d + 1 :]) for s in shapes}) != 1:

@@ -36,6 +36,9 @@ class Optimizer:
     def __init__(self, params: Params, **defaults: Any) -> None:
         if isinstance(params, Tensor):
             raise TypeError(f"{self._name}: needs a list of tensors, or of groups; got one tensor")
+        if not isinstance(params, Iterable):
+            kind = type(params).__name__
+            raise TypeError(f"{self._name}: needs tensors, as model.parameters() gives them; got {kind}")
         groups: list[Any] = list(params)
         if not groups:
             raise ValueError(f"{self._name}: got no parameters")
@@ -104,8 +107,16 @@ class Optimizer:
             options = {name: value for name, value in group.items() if name != "params"}
             for p in group["params"]:
                 if p.grad is not None:
+                    self._check_gradient(p)
                     self.update(p.data, p.grad.data, self.state.setdefault(p, {}), **options)
                     p.bump_version()
+
+    def _check_gradient(self, p: Tensor) -> None:
+        """`backward` leaves a fitting Tensor in `.grad`; who sets it by hand may not."""
+        g = p.grad
+        if not isinstance(g, Tensor) or g.shape != p.shape or g.dtype != p.dtype:
+            got = f"{g.shape}, {g.dtype}" if isinstance(g, Tensor) else f"a {type(g).__name__}"
+            raise TypeError(f"{self._name}: .grad must be a Tensor of shape {p.shape}, {p.dtype}; got {got}")
 
     # -- its state ---------------------------------------------------------------------------------------
 

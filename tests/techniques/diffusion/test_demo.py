@@ -6,7 +6,7 @@ from techniques.diffusion import demo
 
 
 def test_it_leaves_figures_and_pictures_and_resumes_to_the_same(monkeypatch, tmp_path):
-    for name, value in {"EACH": 8, "NUM_STEPS": 2}.items():
+    for name, value in {"EACH": 8, "NUM_STEPS": 2, "JUDGE_EPOCHS": 1}.items():
         monkeypatch.setattr(demo, name, value)
     result = demo.run_demo(tmp_path, epochs=1, progress=False)
     assert result.figures.keys() == {"drawn_of_class", "untrained_of_class", "judge_error", "loss"}

@@ -14,6 +14,15 @@ from tinygrad_lite.run import RunError
 PARTS = ["teacher", "alone", "distilled", "shuffled"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def hasty_teacher(request):
+    """A teacher that has learned for one epoch, but in the slow tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "slow" not in request.config.getoption("markexpr").replace("not slow", ""):
+            patch.setattr(demo, "TEACHER_EPOCHS", 1)
+        yield
+
+
 @pytest.fixture(scope="module")
 def short_run(tmp_path_factory):
     """The folder and the result of one epoch."""
