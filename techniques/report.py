@@ -21,6 +21,7 @@ class Result:
         technique: its name.
         rows: (what, value) as the table shows them.
         figures: numbers for results.json.
+        story: what was done, and how to read the rows, for the page.
         pictures: caption → picture file.
         seconds: how long it took.
     """
@@ -28,6 +29,7 @@ class Result:
     technique: str
     rows: list[tuple[str, str]]
     figures: dict[str, float]
+    story: str = field(default="", kw_only=True)
     pictures: dict[str, Path] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -104,4 +106,5 @@ def _section(result: Result) -> str:
         for caption, path in result.pictures.items()
     )
     title = html.escape(result.technique.capitalize())
-    return f"<h2>{title}</h2>\n<p>{result.seconds:.0f} s</p>\n<table>{rows}</table>\n{figures}"
+    told = f"{html.escape(result.story)} ({result.seconds:.0f} s)"
+    return f"<h2>{title}</h2>\n<p>{told}</p>\n<table>{rows}</table>\n{figures}"

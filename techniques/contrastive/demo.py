@@ -84,6 +84,9 @@ def run_demo(
     before, after = features["random"][1], features["contrastive"][1]
     return Result(
         "contrastive",
+        story="A ResNet learns without labels that two random views of a picture belong together. On its "
+        "features a linear classifier learns from 10 labels a class; the same classifier on pixels, and on "
+        "the features of an untrained ResNet, shows what that was worth.",
         rows=as_rows(figures),
         figures=figures | {"loss": float(np.mean(losses[-10:]))},
         pictures={

@@ -86,6 +86,9 @@ def run_demo(
     }
     return Result(
         "diffusion",
+        story="A UNet learns to tell the noise in noisy digits of 8×8 pixels. Step by step it then makes "
+        "digits of pure noise, of a class that it is asked for. The judge, a classifier that never saw a "
+        "drawn digit, says how many are of their class: one in ten by chance.",
         rows=[
             ("drawn digits that are of their class", f"{figures['drawn_of_class']:.1%}"),
             ("the same before training", f"{figures['untrained_of_class']:.1%}"),

@@ -87,6 +87,9 @@ def run_demo(
 
     return Result(
         "distillation",
+        story="A small student has 10 labels a class. Distilled, it also learns from a large teacher's "
+        "answers to all training pictures; the fewer errors on the test part, the better. Shuffled answers "
+        "are the teacher's to other pictures: a control, by which nothing should be gained.",
         rows=[(f"error: {CAPTIONS[who]}", f"{errors[who]:.1%}") for who in CAPTIONS]
         + savings(out, teacher=teacher, student=student),
         figures={f"{who}_error": errors[who] for who in CAPTIONS},
@@ -190,7 +193,7 @@ def draw_pictures(out: Path, errors: dict[str, float]) -> dict[str, Path]:
     losses = {CAPTIONS[who]: read_log(out / who)["loss"] for who in CAPTIONS if who != "teacher"}
     return {
         "Errors on the test part": viz.bars(out / "errors.png", percent, xlabel="error on the test part, %"),
-        "Loss of the students": viz.curves(
+        "Training losses; alone counts the labels only, the others the teacher's answers too": viz.curves(
             out / "losses.png", losses, ylabel="training loss", smooth=25, log=True
         ),
     }
