@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import processor
 from techniques.contrastive.demo import run_demo as contrast
 from techniques.diffusion.demo import run_demo as diffuse
 from techniques.distillation.demo import run_demo as distill
@@ -102,17 +103,6 @@ def write(results: list[Result], figures: Figures, seeds: int) -> None:
     before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
     readme.write_text(f"{before}{BEGIN}{told}\n\n{table(figures)}\n{END}{after}", encoding="utf-8")
-
-
-def processor() -> str:
-    """The name of the processor, as well as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next(
-        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine()
-    )
 
 
 def main() -> int:

@@ -1,0 +1,70 @@
+"""The command line and the report."""
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import report
+from benchmarks.measure import Comparison
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--against", "torch,tinygrad"], "no workload is written for tinygrad; there are torch, autograd"),
+        (["--against", "torch", "--only", "lennet"], "no workload lennet; --help lists them"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_by_name(arguments, message, capsys, monkeypatch):
+    monkeypatch.setattr(command, "find_spec", lambda name: name)
+    with pytest.raises(SystemExit, match="2"):
+        command.main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_a_peer_that_is_not_installed_is_told(capsys, monkeypatch):
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--only", "mlp"])
+    assert "torch is not installed: pip install 'tinygrad-lite[bench]'" in capsys.readouterr().err
+
+
+def test_cpu_time_needs_one_thread(capsys, monkeypatch):
+    monkeypatch.setattr(command, "find_spec", lambda name: name)
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--cpu-time", "--threads", "2"])
+    assert "needs --threads 1" in capsys.readouterr().err
+
+
+def comparison(name, ratio, others=0.0):
+    return Comparison(name, ratio, 1.0, [ratio], 3_000_000, None, 5, others)
+
+
+def test_a_row_tells_seconds_ratio_memory_and_products():
+    cells = report.row(comparison("mlp", 0.5), 20.0, is_marked=True).split()
+    assert cells == ["mlp", "500.000", "1000.000", "0.50", "(0.50-0.50)", "3", "50%", "25%"]
+
+
+def test_a_row_is_marked_where_others_used_the_cores():
+    disturbed = comparison("mlp", 1.0, others=0.7)
+    assert report.row(disturbed, 1.0, is_marked=True).endswith("others: 0.7 cores")
+    assert "others" not in report.row(disturbed, 1.0, is_marked=False)
+    assert "warning" in report.conclusion([disturbed], is_marked=True)
+    assert "warning" not in report.conclusion([disturbed], is_marked=False)
+
+
+def test_the_mean_is_geometric_and_over_training_steps():
+    results = [comparison("mlp", 4.0), comparison("lenet", 1.0), comparison("overhead", 100.0)]
+    said = report.conclusion(results, is_marked=True)
+    assert said == "geometric mean of 2 training steps: 2.00, worst 4.00"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("resnet", ["resnet"]),
+        ("mlp,ntxent", ["mlp", "ntxent-512", "ntxent-4096"]),
+        ("conv-forward-32-32-k3-28", ["conv-forward-32-32-k3-28"]),
+    ],
+)
+def test_a_name_chooses_its_workload_or_those_that_go_on_from_it(text, names):
+    assert [workload.name for workload in command.chosen_workloads(text)] == names
