@@ -152,6 +152,11 @@ def test_a_pattern_that_no_case_has_ends_with_2_and_names_the_ops(capsys, cases)
     assert (out, err) == ("", "check: no case has soft or max in its name; there are add, mul\n")
 
 
+def test_one_pattern_that_no_case_has_is_enough_to_stop(capsys, cases):
+    assert main(["check", "mul", "max"]) == 2
+    assert capsys.readouterr().err.startswith("check: no case has max in its name")
+
+
 def test_check_has_the_cases_of_every_op(capsys):
     assert main(["check", "relu", "--first-only"]) == 0
     assert [case.name for case in command_line.CASES] == [case.name for case in CASES]

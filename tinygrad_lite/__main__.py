@@ -78,11 +78,12 @@ def _gpu() -> str:
 
 
 def _check(patterns: Sequence[str], first_only: bool) -> int:
-    cases = [case for case in CASES if not patterns or any(pattern in case.name for pattern in patterns)]
-    if not cases:
+    unknown = [pattern for pattern in patterns if not any(pattern in case.name for case in CASES)]
+    if unknown:
         ops = ", ".join(sorted({case.name.partition(":")[0] for case in CASES}))
-        print(f"check: no case has {' or '.join(patterns)} in its name; there are {ops}", file=sys.stderr)
+        print(f"check: no case has {' or '.join(unknown)} in its name; there are {ops}", file=sys.stderr)
         return 2
+    cases = [case for case in CASES if not patterns or any(pattern in case.name for pattern in patterns)]
     heads, labels = ("op", "case", "inputs"), [_label(case) for case in cases]
     widths = [max(map(len, column)) + 2 for column in zip(heads, *labels, strict=True)]
     row = "".join(f"{{:<{width}}}" for width in widths) + "{:<5}{:>12}"
