@@ -18,7 +18,7 @@ Array: TypeAlias = Any
 """A NumPy or a CuPy array."""
 
 float16, float32, float64 = np.dtype("float16"), np.dtype("float32"), np.dtype("float64")
-int32, int64, uint8, bool_ = np.dtype("int32"), np.dtype("int64"), np.dtype("uint8"), np.dtype("bool")
+int64 = np.dtype("int64")
 
 
 # -- arrays and their module -----------------------------------------------------------------------------

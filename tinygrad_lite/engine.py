@@ -112,10 +112,10 @@ class Function:
         result = Tensor._around(output if type(output) is np.ndarray else _returned(self, output))
         _share_version(result, inputs)
         if wanted and is_grad_enabled() and result.data.dtype.kind == "f":
-            self._record(inputs, tuple(edges), result)
+            self._record(inputs, arrays, tuple(edges), result)
         return result
 
-    def _record(self, inputs: tuple, edges: tuple, result: Tensor) -> None:
+    def _record(self, inputs: tuple, arrays: list, edges: tuple, result: Tensor) -> None:
         if hasattr(self, "_edges"):
             raise RuntimeError(
                 f"{self}: already the node of an earlier call; make a new object for each, as in "
@@ -127,11 +127,9 @@ class Function:
         self._retained: weakref.ref | None = None
         self._saved: dict[int, tuple] = {}
         for i in self._kept:
-            x = result if i == OUTPUT else inputs[i]
-            if isinstance(x, Tensor):
-                self._saved[i] = (x.data, x._version, x._version[0])
-            else:
-                self._saved[i] = (_operand(self, x), [0], 0)
+            x, array = (result, result.data) if i == OUTPUT else (inputs[i], arrays[i])
+            version = x._version if isinstance(x, Tensor) else [0]
+            self._saved[i] = (array, version, version[0])
         result._node = self
         result._requires_grad = True
 

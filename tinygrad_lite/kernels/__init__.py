@@ -1,1 +1,1 @@
-"""Array-only code for what plain array expressions make slow or NumPy lacks; no tensors in here."""
+"""Array-only code for what is long, slow or missing in NumPy; no tensors here. `cpu` is for NumPy alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -25,13 +26,10 @@ def _large(u: Array) -> Array:
     return np.array([math.exp(v * v) * math.erfc(v) for v in x])
 
 
-# Chebyshev coefficients, from the values that Python's own erf has at the nodes
-_COEFFICIENTS = {
-    dtype: tuple(
-        tuple(float(c) for c in np.polynomial.chebyshev.chebinterpolate(f, degree)) for f in (_small, _large)
-    )
-    for dtype, degree in (("float32", 8), ("float64", 24))
-}
+@functools.cache
+def _coefficients(degree: int) -> tuple[tuple[float, ...], ...]:
+    """Chebyshev coefficients of both, from the values that Python's own erf has at the nodes."""
+    return tuple(tuple(np.polynomial.chebyshev.chebinterpolate(f, degree).tolist()) for f in (_small, _large))
 
 
 def _clenshaw(coefficients: tuple[float, ...], u: Array) -> Array:
@@ -45,7 +43,7 @@ def _clenshaw(coefficients: tuple[float, ...], u: Array) -> Array:
 def erf(x: Array) -> Array:
     """2/√π ∫₀ˣ e^(−t²) dt, elementwise; relative errors stay below 1e-14 in float64, 2e-7 in float32."""
     xp = array_module(x)
-    small, large = _COEFFICIENTS["float64" if x.dtype == "float64" else "float32"]
+    small, large = _coefficients(24 if x.dtype == "float64" else 8)
     a = xp.minimum(abs(x), END)
     inner = xp.minimum(a, SEAM)
     below = inner * _clenshaw(small, 2 * inner * inner / SEAM**2 - 1)
