@@ -20,6 +20,11 @@ def test_zeros_and_ones_are_float32_of_the_shape(make, value):
     assert make(dtype="int64").shape == ()
 
 
+@pytest.mark.parametrize("make", [t.zeros, t.ones, t.randn])
+def test_a_shape_is_given_as_numbers_or_as_a_tuple(make):
+    assert make(2, 3).shape == make((2, 3)).shape == (2, 3)
+
+
 def test_the_seed_decides_what_randn_draws():
     t.manual_seed(3)
     first = t.randn(4, 5)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lite.backend import Array, ambient_rng, as_array
+from tinygrad_lite.ops.shape import sizes_of
 from tinygrad_lite.tensor import Tensor
 
 
@@ -22,24 +23,33 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_gra
 
 
 def zeros(
-    *shape: int, dtype: Any = "float32", device: str | None = None, requires_grad: bool = False
+    *shape: int | tuple[int, ...],
+    dtype: Any = "float32",
+    device: str | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Zeros, of shape `zeros(2, 3)`."""
-    return Tensor(np.zeros(shape, dtype), None, device, requires_grad)
+    """Zeros, in the shape of `zeros(2, 3)` or `zeros((2, 3))`."""
+    return Tensor(np.zeros(sizes_of(shape), dtype), None, device, requires_grad)
 
 
 def ones(
-    *shape: int, dtype: Any = "float32", device: str | None = None, requires_grad: bool = False
+    *shape: int | tuple[int, ...],
+    dtype: Any = "float32",
+    device: str | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Ones, of shape `ones(2, 3)`."""
-    return Tensor(np.ones(shape, dtype), None, device, requires_grad)
+    """Ones, in the shape of `ones(2, 3)` or `ones((2, 3))`."""
+    return Tensor(np.ones(sizes_of(shape), dtype), None, device, requires_grad)
 
 
 def randn(
-    *shape: int, dtype: Any = "float32", device: str | None = None, requires_grad: bool = False
+    *shape: int | tuple[int, ...],
+    dtype: Any = "float32",
+    device: str | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Standard normal draws, of shape `randn(2, 3)`; the same on every device."""
-    return Tensor(ambient_rng().standard_normal(shape), dtype, device, requires_grad)
+    """Standard normal draws, in the shape of `randn(2, 3)` or `randn((2, 3))`; the same on every device."""
+    return Tensor(ambient_rng().standard_normal(sizes_of(shape)), dtype, device, requires_grad)
 
 
 def arange(start: float, end: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:

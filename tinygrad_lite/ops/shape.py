@@ -76,14 +76,14 @@ def reshape(x: TensorLike, *shape: int | tuple[int, ...]) -> Tensor:
     Raises:
         ValueError: if the numbers of elements differ.
     """
-    sizes = _sizes(shape)
+    sizes = sizes_of(shape)
     try:
         return Reshape(sizes)(x)
     except ValueError:
         raise ValueError(f"reshape: shape {tuple(x.shape)} cannot become {sizes}") from None
 
 
-def _sizes(args: tuple) -> tuple[int, ...]:
+def sizes_of(args: tuple) -> tuple[int, ...]:
     """(2, 3) from the arguments of `f(x, 2, 3)` and of `f(x, (2, 3))` alike."""
     return tuple(args[0]) if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
 
@@ -112,7 +112,7 @@ def expand(x: TensorLike, *shape: int | tuple[int, ...]) -> Tensor:
     Raises:
         ValueError: if x does not broadcast to `shape`.
     """
-    wanted = _sizes(shape)
+    wanted = sizes_of(shape)
     lead = len(wanted) - x.ndim
     sizes = tuple(x.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(wanted))
     try:
@@ -145,7 +145,7 @@ def sum_to_size(x: TensorLike, *shape: int | tuple[int, ...]) -> Tensor:
     Raises:
         ValueError: if `shape` does not broadcast to the shape of x.
     """
-    sizes = _sizes(shape)
+    sizes = sizes_of(shape)
     if not broadcasts_to(sizes, x.shape):
         raise ValueError(f"sum_to_size: {sizes} does not broadcast to the shape of x, {tuple(x.shape)}")
     return x if tuple(x.shape) == sizes else SumToSize(sizes)(x)
@@ -174,7 +174,7 @@ def permute(x: TensorLike, *dims: int | tuple[int, ...]) -> Tensor:
     Raises:
         ValueError: unless `dims` names each dimension once.
     """
-    given = _sizes(dims)
+    given = sizes_of(dims)
     order = tuple(d % x.ndim if -x.ndim <= d < x.ndim else d for d in given)
     if sorted(order) != list(range(x.ndim)):
         raise ValueError(f"permute: dims must name each of {x.ndim} dimensions once; got {given}")
