@@ -22,8 +22,7 @@ from techniques.diffusion.schedule import NoiseScheduler
 from techniques.distillation.losses import distillation_loss
 from techniques.models import CNN, MLP, ResNet, UNet
 from techniques.models.evaluate import eval_mode
-from tinygrad_lite import Function, Tensor, nn, no_grad
-from tinygrad_lite.backend import num_threads, set_num_threads
+from tinygrad_lite import Function, Tensor, nn, no_grad, num_threads, set_num_threads
 from tinygrad_lite.data import DataLoader, Subset
 
 __all__ = ["CNN", "MLP", "F", "ResNet", "UNet", "distillation_loss", "nt_xent", "set_num_threads", "t"]

@@ -13,7 +13,8 @@ from techniques import report
 from techniques.contrastive.demo import run_demo as contrast
 from techniques.diffusion.demo import run_demo as diffuse
 from techniques.distillation.demo import run_demo as distill
-from tinygrad_lite.backend import cuda_problem, parse_device, set_num_threads
+from tinygrad_lite import set_num_threads
+from tinygrad_lite.backend import cuda_problem, parse_device
 from tinygrad_lite.run import RunError
 
 RUNS = Path("runs")

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from tests import strict_cupy
-from tinygrad_lite import backend
+from tinygrad_lite import backend, set_num_threads
 
 # The tests against torch run where torch is installed (as CI does for them): elsewhere there are none.
 collect_ignore_glob = [] if find_spec("torch") else ["peers/*"]
 
 
-backend.set_num_threads(1)  # the matrices are small, and the same bits come out on any number of cores
+set_num_threads(1)  # the matrices are small, and the same bits come out on any number of cores
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -93,13 +93,14 @@ LAYERS = (
     ("tinygrad_lite.engine",),
     ("tinygrad_lite.tensor", "tinygrad_lite.kernels"),
     ("tinygrad_lite.backend",),
+    ("tinygrad_lite.memory", "tinygrad_lite.threads"),
 )
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 
 # What a technique may import of tinygrad_lite, by module; no name of it that begins with an underscore.
 PUBLIC = (
     "tinygrad_lite",
-    *("tinygrad_lite.backend", "tinygrad_lite.tensor", "tinygrad_lite.ops"),
+    *("tinygrad_lite.backend", "tinygrad_lite.tensor", "tinygrad_lite.ops", "tinygrad_lite.threads"),
     *("tinygrad_lite.nn", "tinygrad_lite.nn.functional", "tinygrad_lite.nn.init", "tinygrad_lite.optim"),
     *("tinygrad_lite.data", "tinygrad_lite.data.datasets", "tinygrad_lite.data.datasets.digits"),
     "tinygrad_lite.checkpoint",
@@ -107,7 +108,7 @@ PUBLIC = (
     *("tinygrad_lite.run", "tinygrad_lite.metrics", "tinygrad_lite.viz"),
 )
 INSTALLED = ("numpy", "matplotlib", "mpl_toolkits", "tqdm", "safetensors", "threadpoolctl", "cupy", "cupyx")
-LATE = {"tinygrad_lite/backend.py": ("cupy", "threadpoolctl")}
+LATE = {"tinygrad_lite/backend.py": ("cupy",), "tinygrad_lite/threads.py": ("threadpoolctl",)}
 CUPY_PLACES = ("tinygrad_lite/backend.py", "tinygrad_lite/kernels/cuda/*")
 
 

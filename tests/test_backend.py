@@ -6,7 +6,6 @@ from textwrap import dedent
 
 import numpy as np
 import pytest
-import threadpoolctl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -152,21 +151,6 @@ def test_numpy_gives_a_copy_from_the_gpu_that_cannot_be_written(cuda):
     view = Tensor([1.0, 2.0], device=cuda).numpy()
     assert type(view) is np.ndarray
     assert not view.flags.writeable
-
-
-# -- threads -------------------------------------------------------------------------------------------
-
-
-def test_the_number_of_threads_can_be_set():
-    before = backend.num_threads()
-    t.set_num_threads(1)
-    assert backend.num_threads() == 1
-    threadpoolctl.threadpool_limits(limits=before)
-
-
-def test_no_threads_are_refused():
-    with pytest.raises(ValueError, match="set_num_threads: needs at least 1; got 0"):
-        t.set_num_threads(0)
 
 
 # -- random draws --------------------------------------------------------------------------------------

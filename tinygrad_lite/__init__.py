@@ -1,7 +1,7 @@
 """tinygrad_lite: automatic differentiation from scratch, on NumPy, and on the GPU through CuPy."""
 
-from tinygrad_lite import data, nn, optim
-from tinygrad_lite.backend import float16, float32, float64, int64, manual_seed, set_num_threads
+from tinygrad_lite import data, memory, nn, optim
+from tinygrad_lite.backend import float16, float32, float64, int64, manual_seed
 from tinygrad_lite.creation import arange, ones, randn, tensor, zeros
 from tinygrad_lite.derivatives import grad, hessian, hvp, jacobian, jvp, vjp
 from tinygrad_lite.engine import Function
@@ -27,3 +27,4 @@ from tinygrad_lite.ops.shape import (
 )
 from tinygrad_lite.ops.softmax import log_softmax, softmax
 from tinygrad_lite.tensor import Tensor, enable_grad, is_grad_enabled, no_grad
+from tinygrad_lite.threads import num_threads, set_num_threads

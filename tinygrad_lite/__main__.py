@@ -19,6 +19,8 @@ import tinygrad_lite
 from tinygrad_lite.backend import array_module, cuda_problem, to_device
 from tinygrad_lite.checking import GradcheckError, Report, gradcheck, gradgradcheck
 from tinygrad_lite.checking.cases import CASES, Case
+from tinygrad_lite.memory import freed_memory
+from tinygrad_lite.threads import num_threads
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,6 +61,8 @@ def _info() -> int:
         ("NumPy", np.__version__),
         *(("BLAS", _described(pool)) for pool in threadpoolctl.threadpool_info()),
         ("cores", os.cpu_count()),
+        ("threads", f"{num_threads()} for an operation"),
+        ("freed memory", freed_memory),
         ("GPU", cuda_problem() or _gpu()),
     ]
     for name, value in rows:

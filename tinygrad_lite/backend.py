@@ -1,4 +1,4 @@
-"""Where arrays live: NumPy on the CPU, CuPy on the GPU; their data types, threads and random draws.
+"""Where arrays live: NumPy on the CPU, CuPy on the GPU; their data types and random draws.
 
 The array module follows the data: code asks `array_module(x)` for the module of its arrays and is then
 written once for both. This file alone imports CuPy, and only when a GPU is asked for.
@@ -173,29 +173,6 @@ def to_device(array: Array, device: str) -> Array:
 def to_numpy(array: Array) -> np.ndarray:
     """`array` as a NumPy array: itself if it is one, else copied back from the GPU."""
     return array if isinstance(array, np.ndarray) else np.asarray(array.get() if is_array(array) else array)
-
-
-# -- threads ---------------------------------------------------------------------------------------------
-
-
-def num_threads() -> int:
-    """How many threads NumPy's BLAS uses at the moment (1 where no BLAS is found)."""
-    import threadpoolctl
-
-    return max((pool["num_threads"] for pool in threadpoolctl.threadpool_info()), default=1)
-
-
-def set_num_threads(n: int) -> None:
-    """Let NumPy's BLAS use `n` threads from now on, in the whole process.
-
-    Raises:
-        ValueError: if n < 1.
-    """
-    if n < 1:
-        raise ValueError(f"set_num_threads: needs at least 1; got {n}")
-    import threadpoolctl
-
-    threadpoolctl.threadpool_limits(limits=n)
 
 
 # -- random draws ----------------------------------------------------------------------------------------

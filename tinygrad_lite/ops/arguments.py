@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
-from tinygrad_lite.backend import Array, as_array
+from tinygrad_lite.backend import Array, as_array, device_of
 from tinygrad_lite.tensor import Tensor, TensorLike
 
 
 def array_of(x: Any) -> Array:
     """The array of a tensor; an array as it is; of numbers and lists of them a new one."""
     return x.data if isinstance(x, Tensor) else as_array(x)
+
+
+def kernels_for(x: Array, cpu: ModuleType, plain: ModuleType) -> ModuleType:
+    """Of two modules with the same functions of arrays, the one for x: for NumPy alone, or for CuPy too."""
+    return cpu if device_of(x) == "cpu" else plain
 
 
 def check_one_dtype(op: str, **arguments: TensorLike | None) -> None:

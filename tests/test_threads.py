@@ -1,0 +1,121 @@
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import threadpoolctl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_lite as t
+from tinygrad_lite import threads
+
+MUCH = 1e9
+
+
+@pytest.fixture
+def three_threads():
+    t.set_num_threads(3)
+    yield
+    t.set_num_threads(1)
+
+
+@pytest.fixture
+def blas_with_two_threads():
+    with threadpoolctl.threadpool_limits(limits=2, user_api="blas"):
+        yield
+
+
+def blas_threads():
+    return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 40), st.integers(1, 5), st.sampled_from([0.0, 5e6, MUCH]))
+def test_runs_make_up_the_range_in_order_and_begin_at_multiples_of_the_unit(n, unit, cost):
+    t.set_num_threads(3)
+    runs = threads.in_runs(lambda start, stop: (start, stop), n, cost, unit)
+    t.set_num_threads(1)
+    assert [i for start, stop in runs for i in range(start, stop)] == list(range(n))
+    assert all(start % unit == 0 for start, _ in runs)
+
+
+def test_each_run_has_a_thread_of_its_own(three_threads):
+    meet = threading.Barrier(3, timeout=10)
+    names = threads.in_runs(lambda *_: meet.wait() >= 0 and threading.current_thread().name, 3, MUCH)
+    assert len(set(names)) == 3
+
+
+def test_little_work_stays_in_the_thread_that_asks(three_threads):
+    assert len(threads.in_runs(lambda *run: run, 100, threads.WORTH)) == 1
+
+
+def test_blas_has_one_thread_inside_and_its_own_afterwards(three_threads, blas_with_two_threads):
+    assert threads.in_runs(lambda *_: max(blas_threads()), 3, MUCH) == [1, 1, 1]
+    assert max(blas_threads()) == 2
+
+
+def test_blas_has_its_own_threads_again_after_an_error(three_threads, blas_with_two_threads):
+    with pytest.raises(ZeroDivisionError):
+        threads.in_runs(lambda start, stop: 1 // start, 3, MUCH)
+    assert max(blas_threads()) == 2
+
+
+def test_an_error_in_a_helper_comes_out(three_threads):
+    with pytest.raises(ValueError, match="from 2"):
+        threads.in_runs(lambda start, stop: fail_from(start), 3, MUCH)
+
+
+def fail_from(start):
+    if start == 2:
+        raise ValueError("from 2")
+
+
+def test_helpers_heed_the_callers_errstate(three_threads):
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        threads.in_runs(lambda start, stop: np.ones(1) / (stop - 3), 3, MUCH)
+
+
+def test_users_of_one_blas_limit_do_not_undo_each_other(blas_with_two_threads):
+    with threads._blas:
+        with threads._blas:
+            pass
+        assert max(blas_threads()) == 1
+    assert max(blas_threads()) == 2
+
+
+def test_the_number_of_threads_can_be_set_and_leaves_blas_alone(blas_with_two_threads):
+    t.set_num_threads(3)
+    assert (t.num_threads(), max(blas_threads())) == (3, 2)
+    t.set_num_threads(1)
+    assert (t.num_threads(), max(blas_threads())) == (1, 2)
+
+
+def test_by_default_there_are_as_many_threads_as_blas_has(monkeypatch, blas_with_two_threads):
+    monkeypatch.setattr(threads, "_chosen", None)
+    assert t.num_threads() == 2
+
+
+def test_no_threads_are_refused():
+    with pytest.raises(ValueError, match="set_num_threads: needs at least 1; got 0"):
+        t.set_num_threads(0)
+
+
+AFTER_A_FORK = """
+import os, tinygrad_lite
+from tinygrad_lite import threads
+tinygrad_lite.set_num_threads(2)
+print(threads.in_runs(lambda *run: run, 2, 1e9), flush=True)
+if os.fork() == 0:
+    print(threads.in_runs(lambda *run: run, 2, 1e9), flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_forked_process_gets_threads_of_its_own():
+    result = subprocess.run([sys.executable, "-c", AFTER_A_FORK], capture_output=True, text=True, timeout=60)
+    assert result.stdout.splitlines() == ["[(0, 1), (1, 2)]"] * 2

@@ -1,0 +1,137 @@
+"""Threads: how many there are, and work cut into runs that they share while BLAS keeps to one.
+
+NumPy lets other threads run while it computes, so a kernel gives each thread a run of its batch. BLAS's own
+threads wait for one another by spinning, and where another process wants the cores that costs ten times
+what they gain; so while a kernel works BLAS is held to one thread, and afterwards it has those it had.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+MOST_BY_DEFAULT = 4  # Python code between NumPy's calls holds a lock: further threads would wait for it
+WORTH = 1 << 21  # multiply-adds for which a thread is woken: about 50 µs, as long as it takes to wake it
+SMALL = 1 << 18  # multiply-adds up to which OpenBLAS uses one thread anyway
+
+_chosen: int | None = None
+
+
+def num_threads() -> int:
+    """How many threads an operation may use: what `set_num_threads` said, else as many as BLAS, at most 4."""
+    return _chosen or min(_blas.threads_of_its_own(), MOST_BY_DEFAULT)
+
+
+def set_num_threads(n: int) -> None:
+    """Let the operations of tinygrad_lite use `n` threads from now on; other code keeps its own.
+
+    For a given n results are the same from run to run; with another n they may differ by rounding.
+
+    Raises:
+        ValueError: if n < 1.
+    """
+    global _chosen
+    if n < 1:
+        raise ValueError(f"set_num_threads: needs at least 1; got {n}")
+    _chosen = n
+    _helpers.clear()
+
+
+def in_runs(work: Callable[[int, int], T], n: int, cost: float, unit: int = 1) -> list[T]:
+    """[work(start, stop), …] for equal runs that make up range(n), one for each thread; BLAS has one thread.
+
+    Args:
+        work: computes on NumPy arrays alone, and writes nothing that another run reads or writes.
+        n: how many there are: images, rows.
+        cost: of all, in multiply-adds of a matrix product; an element that is passed over counts as 8.
+        unit: runs begin at multiples of it.
+
+    Returns:
+        What the runs returned, in their order; a single run where a thread for it is not worth waking.
+    """
+    if cost < SMALL:
+        return [work(0, n)]
+    count = min(int(cost // WORTH), -(-n // unit), num_threads())
+    with _blas:
+        if count < 2:
+            return [work(0, n)]
+        ends = [min(n, unit * (-(-n // unit) * i // count)) for i in range(count + 1)]
+        helped = [
+            _pool(count - 1).submit(contextvars.copy_context().run, work, start, stop)
+            for start, stop in itertools.pairwise(ends[1:])
+        ]
+        try:
+            first = work(ends[0], ends[1])
+        finally:
+            others = [future.exception() for future in helped]  # waits: none may write after we return
+        for error in filter(None, others):
+            raise error
+        return [first, *(future.result() for future in helped)]
+
+
+# -- BLAS ------------------------------------------------------------------------------------------------
+
+
+class _Blas:
+    """A context in which BLAS uses one thread; it may be entered by several threads at a time."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside = 0
+        self.found: list[Any] | None = None
+        self.before: list[int] = []
+
+    def libraries(self) -> list[Any]:
+        if self.found is None:
+            import threadpoolctl
+
+            controller = threadpoolctl.ThreadpoolController().select(user_api="blas")
+            self.found = list(controller.lib_controllers)
+        return self.found
+
+    def threads_of_its_own(self) -> int:
+        with self.lock:
+            now = [library.get_num_threads() for library in self.libraries()]
+            return max(self.before if self.inside else now, default=os.cpu_count() or 1)
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.inside == 0:
+                self.before = [library.get_num_threads() for library in self.libraries()]
+                self.set([1] * len(self.before))
+            self.inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                self.set(self.before)
+
+    def set(self, numbers: list[int]) -> None:
+        for library, was, number in zip(self.libraries(), self.before, numbers, strict=True):
+            if was != 1:
+                library.set_num_threads(number)
+
+
+_blas = _Blas()
+
+# -- helper threads --------------------------------------------------------------------------------------
+
+_helpers: dict[str, ThreadPoolExecutor] = {}
+
+
+def _pool(size: int) -> ThreadPoolExecutor:
+    if "pool" not in _helpers:
+        _helpers["pool"] = ThreadPoolExecutor(max(size, num_threads() - 1), "tinygrad_lite")
+    return _helpers["pool"]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.clear)  # threads do not survive a fork
