@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 from unittest import mock
 
@@ -131,9 +132,11 @@ def profile(step: Callable[[], Any], calls: int = 10) -> str:
         return run
 
     step()
-    with mock.patch.multiple(
-        Function, __call__=timed(Function.__call__, 0), _gradients=timed(Function._gradients, 1)
-    ):
+    with ExitStack() as patches:
+        patches.enter_context(mock.patch.object(Function, "__call__", timed(Function.__call__, 0)))
+        for operation in _operations(Function):
+            name = "backward_fused" if operation.backward_fused else "backward"
+            patches.enter_context(mock.patch.object(operation, name, timed(getattr(operation, name), 1)))
         began = time.process_time()
         for _ in range(calls):
             step()
@@ -144,3 +147,11 @@ def profile(step: Callable[[], Any], calls: int = 10) -> str:
     rest = whole - sum(f + b for f, b, _ in spent.values())
     lines.append(f"{'walk, optimizer, Python':<32}{rest / calls:>12.3f}")
     return "\n".join([*lines, f"{'whole step':<32}{whole / calls:>12.3f}"])
+
+
+def _operations(base: type[Function]) -> Iterator[type[Function]]:
+    """The classes below `base` that compute, those that inherit from one before it."""
+    for operation in base.__subclasses__():
+        yield from _operations(operation)
+        if hasattr(operation, "forward"):
+            yield operation

@@ -19,7 +19,7 @@ def nodes_behind(output):
         node = stack.pop()
         if isinstance(node, Function) and node not in found:
             found.append(node)
-            stack.extend(node._edges)
+            stack.extend(edge[1] for edge in node._link[0] if edge is not None)
     return found
 
 

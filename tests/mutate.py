@@ -111,11 +111,11 @@ def is_noticed(cases: list) -> bool:
     """Whether a test of one of the cases turns red."""
     tests = TestEveryCase()
     for case in cases:
-        with pytest.MonkeyPatch.context() as monkeypatch, np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
             try:
                 tests.test_first_derivatives_agree_with_differences(case)
                 tests.test_second_derivatives_agree_with_differences(case)
-                tests.test_fused_and_plain_backward_agree(case, monkeypatch)
+                tests.test_fused_and_plain_backward_agree(case)
             except (Exception, pytest.fail.Exception):  # whatever a test raises is red
                 return True
     return False

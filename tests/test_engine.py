@@ -424,12 +424,16 @@ def test_one_object_is_one_node():
         op(ones(2))
 
 
+def saved_by(y):
+    return y.grad_fn._link[1]
+
+
 def test_just_what_backward_names_is_kept():
     x = ones(2)
-    kept = {
-        type(y.grad_fn).__name__: sorted(y.grad_fn._saved) for y in (x.exp(), x + 1, x * 2, x.log(), x * x)
-    }
-    assert kept == {"Exp": [-1], "Add": [], "Scale": [], "Log": [0], "Mul": [0, 1]}
+    y = x.exp()
+    kept = [saved_by(z) for z in (y, x + 1, x * 2, x.log(), x * y)]
+    for found, expected in zip(kept, ([y], [], [], [x], [x, y]), strict=True):
+        assert [id(array) for array in found] == [id(tensor.data) for tensor in expected]
 
 
 class Fused(Square):
@@ -462,8 +466,7 @@ def test_without_fused_backward_only_the_saves_of_backward_are_kept():
         def backward_fused(self, grad):
             return grad
 
-    x = ones(1)
-    assert list(Plain()(x).grad_fn._saved) == [0]
+    assert len(saved_by(Plain()(ones(1)))) == 1
 
 
 # -- gradients of gradients ----------------------------------------------------------------------------
@@ -577,7 +580,7 @@ def test_a_write_before_the_walk_is_refused_by_op_input_and_versions():
     y = (x * w).sum()
     with t.no_grad():
         w -= 0.1 * w
-    message = r"<Mul>\.backward: its input 'b', of shape \(2,\), was written.*kept at version 0, now 1"
+    message = r"<Mul>\.backward: its input 'b', of shape \(2,\), was written"
     with pytest.raises(RuntimeError, match=message):
         y.backward()
 
@@ -772,8 +775,8 @@ def test_forward_alone_holds_nothing():
 def test_a_graph_is_gone_when_its_output_is(options):
     x = ones(4)
     y = (x.exp() * x.tanh()).sum()
+    nodes = [weakref.ref(y.grad_fn), weakref.ref(y.grad_fn._link[0][0][1])]
     g = t.grad(y, x, **options)
-    nodes = [weakref.ref(y.grad_fn), *(weakref.ref(edge) for edge in y.grad_fn._edges)]
     del y, g
     assert all(node() is None for node in nodes)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from tinygrad_lite.backend import Array, array_module
-from tinygrad_lite.engine import starting_gradient, walk
+from tinygrad_lite.engine import key_of, starting_gradient, walk
 from tinygrad_lite.ops.shape import reshape, stack
 from tinygrad_lite.tensor import Tensor, enable_grad
 
@@ -54,7 +54,7 @@ def grad(
             raise RuntimeError(f"grad: input {i}, of shape {x.shape}, does not require a gradient")
     gradients = [starting_gradient(y, v, create_graph, "grad") for y, v in zip(ys, starts, strict=True)]
     reached = walk(ys, gradients, xs, retain_graph=retain_graph, create_graph=create_graph)
-    results = [reached.get(id(x if x.grad_fn is None else x.grad_fn)) for x in xs]
+    results = [reached.get(key_of(x)) for x in xs]
     for i, found in enumerate(results):
         if found is None and not allow_unused:
             raise RuntimeError(

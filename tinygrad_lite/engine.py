@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import sys
 import weakref
 from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,11 +28,14 @@ from tinygrad_lite.backend import (
     python_number,
     unbroadcast,
 )
-from tinygrad_lite.tensor import Tensor, enable_grad, is_grad_enabled, no_grad
+from tinygrad_lite.tensor import Tensor, _mode, _writes, enable_grad, no_grad
 
 # -- a node of the graph ------------------------------------------------------------------------------
 
-_creation = itertools.count()
+_keys = itertools.count(-1, -1)  # of nodes, in the order of their creation: the newer, the lower
+_modules = sys.modules
+_UNCOUNTED = [0]  # the version of what is no Tensor
+
 OUTPUT = -1  # stands, among the positions of forward's inputs, for its output
 
 
@@ -62,9 +68,6 @@ class Function:
         tensor([12.])
     """
 
-    # the engine's own: kept apart from what a subclass stores on self
-    __slots__ = ("__dict__", "__weakref__", "_edges", "_order", "_retained", "_saved", "_spec", "xp")
-
     broadcasts: ClassVar[bool] = False
     private: ClassVar[tuple[str, ...]] = ()
     forward: Callable[..., Array]
@@ -72,7 +75,15 @@ class Function:
     backward_fused: Callable[..., Any] | None = None
 
     _declared: ClassVar[dict[str, tuple[int, ...]]] = {}  # for each backward, the positions that it wants
-    _kept: ClassVar[tuple[int, ...]] = ()  # all of them
+    _kept: ClassVar[tuple[int, ...]] = ()  # all of them; those of backward_fused come first
+    _pick_kept: ClassVar[itemgetter]  # from a list of them all
+    _fused: ClassVar[int] = 0  # how many are backward_fused's
+
+    # set by the call that makes it a node
+    xp: Any = np  # the module of forward's arrays
+    is_recorded: bool = True  # whether the call leaves a node, told to forward
+    _link: Any = ()  # (edges, the arrays that are kept, versions, the writes so far, its key); None if walked
+    _retained: weakref.ref | None = None
 
     def __init_subclass__(cls) -> None:
         """Read from the signatures what is kept; refuse a name that forward does not have."""
@@ -83,102 +94,126 @@ class Function:
         if hasattr(cls, "forward") and not hasattr(cls, "backward"):
             raise TypeError(f"{cls.__name__}: has forward but no backward(self, grad, ...)")
         if hasattr(cls, "forward"):
-            names = ("backward", "backward_fused") if cls.backward_fused else ("backward",)
+            names = ("backward_fused", "backward") if cls.backward_fused else ("backward",)
             cls._declared = {name: _declared_saves(cls, name) for name in names}
-            cls._kept = tuple(sorted({i for saves in cls._declared.values() for i in saves}))
+            cls._kept = tuple(dict.fromkeys(i for name in names for i in cls._declared[name]))
+            cls._pick_kept = _picker(cls._kept)
+            cls._fused = len(cls._declared[names[0]])
 
     def __call__(self, *inputs: Any) -> Any:
         """Compute. A Tensor among the inputs gives a Tensor; one that requires a gradient leaves a node."""
-        arrays, edges, tensors, wanted = [], [], False, False
-        for x in inputs:
-            if isinstance(x, Tensor):
-                tensors, wanted = True, wanted or x._requires_grad
-                arrays.append(x.data)
-                edges.append(_target(x) if x._requires_grad else None)
-            else:
-                arrays.append(x)
-                edges.append(None)
-        if not tensors:
+        arrays, versions, edges, tensors, wanted = self._unwrapped(inputs)
+        if "cupy" in _modules:
             self.xp = array_module(*arrays)
-            return self.forward(*arrays)
-        arrays = [x if type(x) is np.ndarray else _operand(self, x) for x in arrays]
-        self.xp = array_module(*arrays)
+        self.is_recorded = recorded = wanted and _mode.recording
         try:
             output = self.forward(*arrays)
         except ValueError:
-            if self.broadcasts:
+            if self.broadcasts and tensors:
                 check_broadcast(f"{self}", arrays)
             raise
-        result = Tensor._around(output if type(output) is np.ndarray else _returned(self, output))
-        _share_version(result, inputs)
-        if wanted and is_grad_enabled() and result.data.dtype.kind == "f":
-            self._record(inputs, arrays, tuple(edges), result)
+        if not tensors:
+            return output
+        if type(output) is not np.ndarray:
+            output = _returned(self, output)
+        result = Tensor._around(output)
+        if output.base is not None or output is arrays[0]:
+            _share_version(result, arrays, versions)
+        if recorded and output.dtype.kind == "f":
+            arrays.append(output)
+            versions.append(result._version)
+            self._record(arrays, versions, edges, result)
         return result
 
-    def _record(self, inputs: tuple, arrays: list, edges: tuple, result: Tensor) -> None:
-        if hasattr(self, "_edges"):
+    def _unwrapped(self, inputs: tuple) -> tuple:
+        """All arrays, versions, edges; whether there is a Tensor among the inputs, and a wanted gradient."""
+        arrays: list[Any] = []
+        versions: list[list[int]] = []
+        edges: list[tuple | None] = []
+        tensors = wanted = foreign = False
+        for x in inputs:
+            if isinstance(x, Tensor):
+                tensors = True
+                arrays.append(x.data)
+                versions.append(x._version)
+                if x._requires_grad:
+                    wanted = True
+                    edges.append(x._edge or _edge_of(x))
+                else:
+                    edges.append(None)
+            else:
+                arrays.append(x)
+                versions.append(_UNCOUNTED)
+                edges.append(None)
+                foreign = foreign or type(x) is not np.ndarray
+        if foreign and tensors:
+            arrays = [x if type(x) is np.ndarray else _operand(self, x) for x in arrays]
+        return arrays, versions, edges, tensors, wanted
+
+    def _record(self, arrays: list, versions: list, edges: list, result: Tensor) -> None:
+        """Become the node of `result`; in `arrays` and `versions` it comes last."""
+        if self._link != ():
             raise RuntimeError(
                 f"{self}: already the node of an earlier call; make a new object for each, as in "
                 f"lambda x: {type(self).__name__}()(x)"
             )
-        self._edges = edges
-        self._order = next(_creation)
-        self._spec = result.data.shape, result.data.dtype
-        self._retained: weakref.ref | None = None
-        self._saved: dict[int, tuple] = {}
-        for i in self._kept:
-            x, array = (result, result.data) if i == OUTPUT else (inputs[i], arrays[i])
-            version = x._version if isinstance(x, Tensor) else [0]
-            self._saved[i] = (array, version, version[0])
-        result._node = self
+        key, output = next(_keys), arrays[-1]
+        self._link = edges, self._pick_kept(arrays), versions, _writes[0], key
+        result._edge = key, self, output.shape, output.dtype
         result._requires_grad = True
 
     @property
     def needs_input_grad(self) -> tuple[bool, ...]:
         """For each input, whether the walk wants its gradient; `backward` may return None for the others."""
-        return tuple(e is not None for e in self._edges)
+        return tuple([edge is not None for edge in self._link[0]])
 
-    def _gradients(self, grad: Any, create_graph: bool) -> tuple:
-        """Run `backward`, or the fused one where it may, on `grad`: one gradient for each input."""
-        if create_graph:
-            self._refuse_hidden_arrays()
-        name = "backward_fused" if self.backward_fused and not create_graph else "backward"
-        gradients = getattr(self, name)(grad, *(self._recall(i, create_graph) for i in self._declared[name]))
-        if not isinstance(gradients, tuple):
-            gradients = (gradients,)
-        if len(gradients) != len(self._edges):
-            count = f"{len(gradients)} gradients; forward had {len(self._edges)} inputs"
-            raise RuntimeError(f"{self}.{name}: returned {count}")
-        return gradients
+    def _backward_with_graph(self, grad: Tensor) -> Any:
+        """Run `backward` on Tensors."""
+        self._refuse_hidden_arrays()
+        return self.backward(grad, *[self._recalled_as_tensor(i) for i in self._declared["backward"]])
 
-    def _recall(self, i: int, as_tensor: bool) -> Any:
-        """What was kept of input `i`: an array, or under create_graph a Tensor on its edge."""
-        array, version, seen = self._saved[i]
-        if version[0] != seen:
-            raise RuntimeError(
-                f"{self}.backward: its {_name_of(self, i)}, of shape {tuple(array.shape)}, was written in "
-                f"place after the forward pass (kept at version {seen}, now {version[0]}); call backward() "
-                "before the optimizer's step and other writes, or write into a copy"
-            )
-        if not as_tensor or not is_array(array):
+    def _recalled_as_tensor(self, i: int) -> Any:
+        """What was kept of input `i`; an array as a Tensor on its edge."""
+        edges, saved, versions, _, key = self._link
+        array = saved[self._kept.index(i)]
+        if not is_array(array):
             return array
-        edge = self if i == OUTPUT else self._edges[i]
-        if isinstance(edge, Tensor):
-            if edge.data is not array:
+        edge = (key, self, array.shape, array.dtype) if i == OUTPUT else edges[i]
+        if edge is not None and isinstance(edge[1], Tensor):
+            if edge[1].data is not array:
                 raise RuntimeError(
                     f"{self}.backward: the tensor of its {_name_of(self, i)} was given other data after the "
                     "forward pass; call backward() before, or write into the data it has"
                 )
-            return edge
+            return edge[1]
         tensor = Tensor._around(array)
-        tensor._version = version  # so that the graph of the gradient, too, notices a later write
-        if isinstance(edge, Function):
-            tensor._node, tensor._requires_grad = edge, True
+        tensor._version = versions[i]  # so that the graph of the gradient, too, notices a later write
+        tensor._edge, tensor._requires_grad = edge, edge is not None
         return tensor
+
+    def _ready(self) -> tuple[list, Sequence]:
+        """The edges and what was kept; refuses if that is gone, or was written since."""
+        if self._link is None:
+            raise RuntimeError(
+                f"backward: this graph was walked before, and what {self} had kept is gone. To walk it "
+                "twice, pass retain_graph=True the first time. If you did not mean to: a tensor computed "
+                "before the loop is used in each turn; compute it inside, or detach() it"
+            )
+        edges, saved, versions, writes, _ = self._link
+        if writes == _writes[0]:  # nothing was written anywhere: the usual case
+            return edges, saved
+        for i, array in zip(self._kept, saved, strict=True):
+            if versions[i][0] > writes:
+                raise RuntimeError(
+                    f"{self}.backward: its {_name_of(self, i)}, of shape {tuple(array.shape)}, was written "
+                    "in place after the forward pass; call backward() before the optimizer's step and other "
+                    "writes, or write into a copy"
+                )
+        return edges, saved
 
     def _refuse_hidden_arrays(self) -> None:
         for name, value in vars(self).items():
-            if name not in self.private and holds_floats(value):
+            if name not in ("_link", *self.private) and holds_floats(value):
                 raise RuntimeError(
                     f"{self}: self.{name} holds floats that forward stored; the gradient of the gradient "
                     "would take them for constants. Compute them again in backward from declared inputs, or "
@@ -186,11 +221,20 @@ class Function:
                 )
 
     def _free(self) -> None:
-        self._saved, self._edges = {}, ()
-        vars(self).clear()
+        self.__dict__.clear()
+        self._link = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
+
+
+def _picker(positions: tuple[int, ...]) -> itemgetter:
+    """The function that gives the elements of a list at `positions`."""
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    if not positions:
+        return itemgetter(slice(0))
+    return itemgetter(slice(positions[0], positions[0] + 1 or None))
 
 
 def _declared_saves(cls: type[Function], method: str) -> tuple[int, ...]:
@@ -234,14 +278,12 @@ def _returned(node: Function, output: Any) -> Array:
     raise TypeError(f"{node}.forward: must return one array; got {type(output).__name__}")
 
 
-def _share_version(result: Tensor, inputs: tuple) -> None:
+def _share_version(result: Tensor, arrays: list, versions: list) -> None:
     """Let a view count its writes together with the tensor whose memory it shows."""
-    array, base = result.data, result.data.base
-    for x in inputs:
-        if isinstance(x, Tensor) and (
-            array is x.data or (base is not None and (base is x.data or base is x.data.base))
-        ):
-            result._version = x._version
+    output, base = result.data, result.data.base
+    for array, version in zip(arrays, versions, strict=True):
+        if output is array or (base is not None and (base is array or base is getattr(array, "base", None))):
+            result._version = version
 
 
 # -- the walk back ------------------------------------------------------------------------------------
@@ -257,85 +299,113 @@ def walk(
 ) -> dict[int, list]:
     """Carry `gradients` from `outputs` back through the graph, newest node first.
 
-    Returns {id: [target, gradient, owned]} for every leaf that was reached; given `inputs`, for those only,
-    and the walk visits only what leads to them. Gradients are arrays and nothing is recorded; under
-    `create_graph` they are Tensors with a graph of their own. `owned`: nobody else holds the array.
+    A node is always younger than its inputs: when it is the newest that waits, all its gradients are there.
+
+    Returns {key: [target, gradient, owned]} for every leaf that was reached (`key_of` a tensor); given
+    `inputs`, for those only, and the walk visits only what leads to them. Gradients are arrays and nothing is
+    recorded; under `create_graph` they are Tensors with a graph of their own. `owned`: nobody else holds the
+    array.
     """
-    nodes = _reachable(outputs)
-    wanted: set[int] = set()
-    on_path: set[int] | None = None
-    if inputs is not None:
-        wanted = {id(_target(x)) for x in inputs}
-        nodes, on_path = _leading_to(nodes, wanted)
-    flow: dict[int, list] = {}
+    wanted = set() if inputs is None else {key_of(x) for x in inputs}
+    on_path = None if inputs is None else _leading_to(outputs, wanted)
+    flow: dict[int, list] = {}  # what has arrived at leaves, and at nodes until their turn, by key
+    waiting: list[int] = []  # the keys of these nodes, a heap
+    retained: list[tuple] = []
     for output, gradient in zip(outputs, gradients, strict=True):
-        _arrive(flow, _target(output), gradient)
+        _pass_on([_edge_of(output)], [gradient], None, on_path, create_graph, flow, waiting)
     with enable_grad() if create_graph else no_grad():
-        for node in nodes:
-            arrived = flow.get(id(node)) if id(node) in wanted else flow.pop(id(node), None)
-            if arrived is None:
-                continue
-            grad = arrived[1]
-            if inputs is None and node._retained is not None:
-                accumulate(node._retained(), grad, owned=False)
-            by_input = zip(node._edges, node._gradients(grad, create_graph), strict=True)
-            for i, (edge, g) in enumerate(by_input):
-                if edge is not None and (on_path is None or id(edge) in on_path):
-                    _arrive(flow, edge, _fitting(node, i, edge, g, create_graph))
+        while waiting:
+            key = heappop(waiting)
+            node, grad, _ = flow[key] if key in wanted else flow.pop(key)
+            edges, saved = node._ready()
+            if node._retained is not None and inputs is None:
+                retained.append((node._retained(), grad))
+            if create_graph:
+                found = node._backward_with_graph(grad)
+            elif node.backward_fused is None:
+                found = node.backward(grad, *saved)
+            else:
+                found = node.backward_fused(grad, *saved[: node._fused])
+            _pass_on(edges, found, node, on_path, create_graph, flow, waiting)
             if not (retain_graph or create_graph):
                 node._free()
-    return flow if on_path is None else {key: flow[key] for key in wanted if key in flow}
+    for tensor, grad in retained:
+        accumulate(tensor, grad, owned=False)
+    return flow if inputs is None else {key: flow[key] for key in wanted if key in flow}
 
 
-def _target(tensor: Tensor) -> Function | Tensor:
-    """Where the gradient of `tensor` goes: to the node that made it, or to itself, a leaf."""
-    return tensor if tensor._node is None else tensor._node
+def _pass_on(
+    edges: list,
+    gradients: Any,
+    node: Any,
+    on_path: set[int] | None,
+    create_graph: bool,
+    flow: dict[int, list],
+    waiting: list[int],
+) -> None:
+    """Let the gradients that `node` gave arrive where its edges lead, if the walk goes there.
+
+    The first that arrives is borrowed; the second makes a sum that the walk owns; later ones add in place.
+    """
+    if type(gradients) is not tuple and type(gradients) is not list:
+        gradients = (gradients,)
+    if len(gradients) != len(edges):
+        count = f"{len(gradients)} gradients; forward had {len(edges)} inputs"
+        raise RuntimeError(f"{node}.backward: returned {count}")
+    kind = Tensor if create_graph else np.ndarray
+    i = -1
+    for g in gradients:
+        i += 1
+        if edges[i] is None:
+            continue
+        key, target, shape, dtype = edges[i]
+        if on_path is not None and key not in on_path:
+            continue
+        if type(g) is not kind or g.dtype is not dtype or g.shape != shape:
+            g = _fitted(node, i, g, shape, dtype, create_graph)
+        if key not in flow:
+            flow[key] = [target, g, False]
+            if key < 0:
+                heappush(waiting, key)
+        elif flow[key][2] and not create_graph:
+            flow[key][1] += g
+        else:
+            flow[key] = [target, flow[key][1] + g, True]
 
 
-def _reachable(outputs: Sequence[Tensor]) -> list[Function]:
-    """All nodes behind `outputs`, newest first: a node is always younger than its inputs."""
-    stack: list[Any] = [t._node for t in outputs if t._node is not None]
-    seen = {id(node): node for node in stack}
+def _edge_of(tensor: Tensor) -> tuple:
+    """(key, target, shape, dtype): where the gradient of `tensor` goes, and what it must be like.
+
+    The target is the node that made it, or the tensor itself, a leaf. Keys of nodes count down from −1, those
+    of leaves are positive.
+    """
+    return tensor._edge or (id(tensor), tensor, tensor.data.shape, tensor.data.dtype)
+
+
+def key_of(tensor: Tensor) -> int:
+    """What a walk calls the gradient of `tensor` by."""
+    return _edge_of(tensor)[0]
+
+
+def _leading_to(outputs: Sequence[Tensor], wanted: set[int]) -> set[int]:
+    """The keys of all that lies on a path from `outputs` back to `wanted`."""
+    stack: list[Any] = [t._edge for t in outputs if t._edge is not None]
+    before: dict[int, list[int]] = {}  # for each node, the keys of what its inputs come from
     while stack:
-        node = stack.pop()
-        if not node._edges:
-            raise RuntimeError(
-                f"backward: this graph was walked before, and what {node} had kept is gone. To walk it "
-                "twice, pass retain_graph=True the first time. If you did not mean to: a tensor computed "
-                "before the loop is used in each turn; compute it inside, or detach() it"
-            )
-        for edge in node._edges:
-            if isinstance(edge, Function) and id(edge) not in seen:
-                seen[id(edge)] = edge
-                stack.append(edge)
-    return sorted(seen.values(), key=lambda node: node._order, reverse=True)
-
-
-def _leading_to(nodes: list[Function], wanted: set[int]) -> tuple[list[Function], set[int]]:
-    """Those of `nodes` from which a path leads to `wanted`, and the ids of all that lies on such a path."""
+        key, node, *_ = stack.pop()
+        if key not in before:
+            edges = [edge for edge in node._ready()[0] if edge is not None]
+            before[key] = [edge[0] for edge in edges]
+            stack += [edge for edge in edges if edge[0] < 0]
     on_path = set(wanted)
-    useful = []
-    for node in reversed(nodes):
-        if any(id(edge) in on_path for edge in node._edges if edge is not None):
-            on_path.add(id(node))
-            useful.append(node)
-    return useful[::-1], on_path
+    for key in sorted(before, reverse=True):  # the oldest first
+        if not on_path.isdisjoint(before[key]):
+            on_path.add(key)
+    return on_path
 
 
-def _arrive(flow: dict[int, list], target: Function | Tensor, g: Any) -> None:
-    """The first gradient is borrowed; the second makes a sum that the walk owns; later ones add in place."""
-    entry = flow.get(id(target))
-    if entry is None:
-        flow[id(target)] = [target, g, False]
-    elif entry[2] and not isinstance(g, Tensor):
-        entry[1] += g
-    else:
-        entry[1], entry[2] = entry[1] + g, True
-
-
-def _fitting(node: Function, i: int, edge: Function | Tensor, g: Any, create_graph: bool) -> Any:
+def _fitted(node: Function, i: int, g: Any, shape: tuple, dtype: Any, create_graph: bool) -> Any:
     """`g`, if it has the shape and dtype of input `i`; where the op broadcasts, summed back to them."""
-    shape, dtype = (edge.shape, edge.dtype) if isinstance(edge, Tensor) else edge._spec
     if not (isinstance(g, Tensor) if create_graph else is_array(g) or isinstance(g, np.generic)):
         needed = "a Tensor under create_graph, so that it has a graph" if create_graph else "an array"
         raise RuntimeError(

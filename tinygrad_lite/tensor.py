@@ -84,6 +84,10 @@ def is_grad_enabled() -> bool:
     return _mode.recording
 
 
+# -- writes in place ----------------------------------------------------------------------------------
+
+_writes = [0]  # how many there were, into any tensor: while it stands still, a walk need not look
+
 # -- Tensor -------------------------------------------------------------------------------------------
 
 
@@ -107,12 +111,13 @@ class Tensor:
         tensor([6., 8.])
     """
 
-    __slots__ = ("__weakref__", "_node", "_requires_grad", "_version", "data", "grad")
+    __slots__ = ("__weakref__", "_edge", "_requires_grad", "_version", "data", "grad")
     __array_ufunc__ = None  # `array * tensor` asks Tensor.__rmul__ and does not lose the graph
 
     data: Array
     grad: Tensor | None
-    _node: Function | None
+    _edge: tuple | None  # of what was computed: see engine.py
+    _version: list[int]  # when data was last written in place; views share the list
 
     def __init__(
         self, data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False
@@ -121,8 +126,8 @@ class Tensor:
             raise TypeError("Tensor: got a Tensor; use detach() for one without a graph, to() to convert")
         self.data = as_array(data, dtype, device)
         self.grad = None
-        self._node = None
-        self._version = [0]  # how often data was written in place; views share the list
+        self._edge = None
+        self._version = [0]
         self._requires_grad = False
         self.requires_grad = requires_grad
 
@@ -132,7 +137,7 @@ class Tensor:
         tensor = Tensor.__new__(Tensor)
         tensor.data = array
         tensor.grad = None
-        tensor._node = None
+        tensor._edge = None
         tensor._version = [0]
         tensor._requires_grad = False
         return tensor
@@ -172,7 +177,7 @@ class Tensor:
     def requires_grad(self, wanted: bool) -> None:
         if wanted and self.data.dtype.kind != "f":
             raise TypeError(f"requires_grad: only floats have gradients; this tensor is {self.data.dtype}")
-        if self._node is not None and not wanted:
+        if self._edge is not None and not wanted:
             raise RuntimeError(
                 "requires_grad: this tensor was computed; use detach() for one without a graph"
             )
@@ -186,12 +191,12 @@ class Tensor:
     @property
     def is_leaf(self) -> bool:
         """Whether no recorded operation made it."""
-        return self._node is None
+        return self._edge is None
 
     @property
     def grad_fn(self) -> Function | None:
         """The node that made it."""
-        return self._node
+        return None if self._edge is None else self._edge[1]
 
     # its graph
 
@@ -203,8 +208,8 @@ class Tensor:
         """
         if not self._requires_grad:
             raise RuntimeError("retain_grad: this tensor requires no gradient, and will not get one")
-        if self._node is not None:
-            self._node._retained = weakref.ref(self)
+        if self.grad_fn is not None:
+            self.grad_fn._retained = weakref.ref(self)
 
     def detach(self) -> Tensor:
         """The same data, in the same memory, without a graph."""
@@ -274,8 +279,8 @@ class Tensor:
             text += f", dtype={self.dtype}"
         if self.device != "cpu":
             text += f", device='{self.device}'"
-        if self._node is not None:
-            text += f", grad_fn={self._node}"
+        if self.grad_fn is not None:
+            text += f", grad_fn={self.grad_fn}"
         elif self._requires_grad:
             text += ", requires_grad=True"
         return f"tensor({text})"
@@ -286,7 +291,8 @@ class Tensor:
 
     def bump_version(self) -> None:
         """Say that `data` was written in place, so that a graph that needs the old values refuses to run."""
-        self._version[0] += 1
+        _writes[0] += 1
+        self._version[0] = _writes[0]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if _mode.recording:

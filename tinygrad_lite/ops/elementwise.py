@@ -87,7 +87,8 @@ class Mul(Function):
         return a * b
 
     def backward(self, grad, a, b):
-        return grad * b, grad * a
+        needs_a, needs_b = self.needs_input_grad
+        return grad * b if needs_a else None, grad * a if needs_b else None
 
 
 class Scale(Function):
