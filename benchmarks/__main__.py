@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.measure import Comparison, DisagreementError, Side, SideError, compare
+from benchmarks.readme import write_part
 from benchmarks.workloads import WORKLOADS, Workload
 
 OURS = "benchmarks.ours"
@@ -66,11 +67,12 @@ def _parser() -> argparse.ArgumentParser:
         help=f"of {', '.join(PEERS)} (default: torch)",
     )
     about = "only these workloads; conv-forward is all whose names begin so"
-    add("--only", type=chosen_workloads, default=WORKLOADS, metavar="NAME,…", help=about)
+    add("--only", type=chosen_workloads, default=list(WORKLOADS), metavar="NAME,…", help=about)
     add("--threads", type=int, choices=(1, 2), default=1, help="of each side (default: 1)")
     add("--cpu-time", action="store_true", help="measure seconds of CPU instead of those on the wall")
     add("--turns", type=int, default=9, help="of each side (default: 9)")
     add("--json", type=Path, metavar="FILE", help="write everything there, every ratio included")
+    add("--readme", action="store_true", help="put the table into README.md, unless sides disagreed")
     add("--profile", action="store_true", help="show where a step's time goes, on both sides, instead")
     return parser
 
@@ -114,7 +116,17 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         content = report.as_json(found, sgemm, cpu_time=options.cpu_time, threads=options.threads)
         options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    if options.readme and not failures:
+        told = report.told(_command(options), cpu_time=options.cpu_time, threads=options.threads)
+        write_part("speed", f"{told}\n\n{report.markdown(found)}")
     return 1 if failures else 0
+
+
+def _command(options: argparse.Namespace) -> str:
+    """What was asked for, as a command line."""
+    chosen = [] if options.only == WORKLOADS else ["--only", ",".join(w.name for w in options.only)]
+    flags = ["--cpu-time"] * options.cpu_time + [f"--threads {options.threads}"] * (options.threads > 1)
+    return " ".join(["python -m benchmarks --against", ",".join(options.against), *chosen, *flags])
 
 
 def _against(peer: str, options: argparse.Namespace, sgemm: float) -> tuple[list[Comparison], list[str]]:

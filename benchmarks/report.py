@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
 from typing import Any
@@ -59,15 +59,36 @@ def row(result: Comparison, sgemm: float, *, is_marked: bool) -> str:
 
 def conclusion(results: Sequence[Comparison], *, is_marked: bool) -> str:
     """The geometric means, and a warning where others used the cores."""
-    lines = []
-    for what, prefixes in (("training steps", TRAINING), ("convolutions", ["conv-"])):
-        ratios = [r.ratio for r in results if any(_belongs(r.workload, p) for p in prefixes)]
-        if ratios:
-            mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-            lines.append(f"geometric mean of {len(ratios)} {what}: {mean:.2f}, worst {max(ratios):.2f}")
+    lines = [f"{what}: {mean:.2f}, worst {worst:.2f}" for what, mean, worst in _means(results)]
     if is_marked and any(map(_is_noisy, results)):
         lines.append("warning: others used the cores meanwhile; measure when it is quiet, or with --cpu-time")
     return "\n".join(lines)
+
+
+def told(command: str, *, cpu_time: bool, threads: int) -> str:
+    """One line before a table in the README: how it came about."""
+    clock = "seconds of CPU" if cpu_time else "seconds on the wall"
+    threads_of_a_side = f"{threads} thread{'s' * (threads > 1)} a side"
+    where = f"{machine.processor()}, Python {platform.python_version()}"
+    return f"`{command}`, {date.today()}, {where}, {threads_of_a_side}, {clock}:"
+
+
+def markdown(found: dict[str, list[Comparison]]) -> str:
+    """A table for the README: a row a workload, convolutions by shape as one; peers one after the other."""
+    rows = [("", "ours, ms", "peer, ms", "ratio (middle half)", "ours, MB", "peer, MB"), ("---",) * 6]
+    for peer, results in found.items():
+        rows.append((f"**{peer}**", "", "", "", "", ""))
+        rows += [_cells(result) for result in results if not result.workload.startswith("conv-")]
+        means = [(what, f"{mean:.2f}, worst {worst:.2f}") for what, mean, worst in _means(results)]
+        rows += [(what, "", "", told, "", "") for what, told in means]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def _cells(result: Comparison) -> tuple[str, ...]:
+    low, high = result.spread
+    seconds = (f"{1000 * seconds:.2f}" for seconds in (result.ours, result.theirs))
+    memory = (_megabytes(size) for size in (result.our_memory, result.their_memory))
+    return result.workload, *seconds, f"{result.ratio:.2f} ({low:.2f} to {high:.2f})", *memory
 
 
 def as_json(
@@ -86,6 +107,15 @@ def as_json(
             for peer, results in found.items()
         },
     }
+
+
+def _means(results: Sequence[Comparison]) -> Iterator[tuple[str, float, float]]:
+    """For training steps and for convolutions: what it is, the geometric mean of the ratios, the worst."""
+    for what, prefixes in (("training steps", TRAINING), ("convolutions", ["conv-"])):
+        ratios = [r.ratio for r in results if any(_belongs(r.workload, p) for p in prefixes)]
+        if ratios:
+            mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+            yield f"geometric mean of {len(ratios)} {what}", mean, max(ratios)
 
 
 def _belongs(name: str, prefix: str) -> bool:

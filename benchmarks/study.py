@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import processor
+from benchmarks.readme import write_part
 from techniques.contrastive.demo import run_demo as contrast
 from techniques.diffusion.demo import run_demo as diffuse
 from techniques.distillation.demo import run_demo as distill
 from techniques.report import Result
-from tinygrad_lite.backend import set_num_threads
+from tinygrad_lite import set_num_threads
 
 ROOT = Path(__file__).parents[1]
-BEGIN, END = "<!-- results: written by benchmarks/study.py -->\n", "<!-- end of results -->"
 PICTURES = ("digits.png", "embedding.png")
 
 Figures = dict[str, np.ndarray]  # by name, one number a seed
@@ -99,10 +99,7 @@ def write(results: list[Result], figures: Figures, seeds: int) -> None:
         f"`python -m benchmarks.study --seeds {seeds}`, {date.today()}, {processor()}, "
         f"one thread, Python {platform.python_version()}, NumPy {np.__version__}:"
     )
-    readme = ROOT / "README.md"
-    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
-    _, after = rest.split(END)
-    readme.write_text(f"{before}{BEGIN}{told}\n\n{table(figures)}\n{END}{after}", encoding="utf-8")
+    write_part("results", f"{told}\n\n{table(figures)}")
 
 
 def main() -> int:

@@ -68,3 +68,23 @@ def test_the_mean_is_geometric_and_over_training_steps():
 )
 def test_a_name_chooses_its_workload_or_those_that_go_on_from_it(text, names):
     assert [workload.name for workload in command.chosen_workloads(text)] == names
+
+
+def test_the_readme_gets_a_row_a_workload_and_the_means():
+    found = {"torch": [comparison("mlp", 4.0), comparison("lenet", 1.0), comparison("conv-forward-a", 0.5)]}
+    assert report.markdown(found).splitlines()[2:] == [
+        "| **torch** |  |  |  |  |  |",
+        "| mlp | 4000.00 | 1000.00 | 4.00 (4.00 to 4.00) | 3 |  |",
+        "| lenet | 1000.00 | 1000.00 | 1.00 (1.00 to 1.00) | 3 |  |",
+        "| geometric mean of 2 training steps |  |  | 2.00, worst 4.00 |  |  |",
+        "| geometric mean of 1 convolutions |  |  | 0.50, worst 0.50 |  |  |",
+    ]
+
+
+def test_the_readme_tells_the_command_that_measured():
+    options = command._parser().parse_args(["--against", "torch", "--only", "mlp", "--cpu-time", "--readme"])
+    told = report.told(command._command(options), cpu_time=True, threads=1)
+    assert told.startswith("`python -m benchmarks --against torch --only mlp --cpu-time`")
+    assert told.endswith("1 thread a side, seconds of CPU:")
+    everything = command._parser().parse_args([])
+    assert command._command(everything) == "python -m benchmarks --against torch"
