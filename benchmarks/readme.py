@@ -19,6 +19,6 @@ def write_part(name: str, text: str, readme: Path = README) -> None:
     after, count = part.subn(lambda found: f"{found[1]}{text}\n{found[2]}", before)
     if count != 1:
         raise ValueError(
-            f"{readme.name}: needs <!-- {name}: … --> and <!-- end of {name} --> once; got {count}"
+            f"{readme.name}: needs one <!-- {name}: … --> and below it <!-- end of {name} -->; got {count}"
         )
     readme.write_text(after, encoding="utf-8")
