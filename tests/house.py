@@ -90,6 +90,7 @@ LAYERS = (
     tuple(f"tinygrad_lite.{name}" for name in ("nn", "optim", "data", "checkpoint", "checking")),
     ("tinygrad_lite.derivatives", "tinygrad_lite.creation"),
     ("tinygrad_lite.ops",),
+    ("tinygrad_lite.walk",),
     ("tinygrad_lite.engine",),
     ("tinygrad_lite.tensor", "tinygrad_lite.kernels"),
     ("tinygrad_lite.backend",),
@@ -238,7 +239,7 @@ def _is_open_to(module: str, i: Import) -> bool:
 SHARED_ATTRIBUTES = ("shape", "ndim", "dtype")
 FOR_INTEGERS = ("len", "range", "tuple", "list", "zip", "enumerate", "reversed", "sorted", "slice", "abs")
 STATEMENTS = (ast.Assign, ast.Return, ast.If, ast.For)
-FOR_ONE_OF_THEM = tuple(f"tinygrad_lite.{name}" for name in ("backend", "kernels", "tensor", "engine"))
+FOR_ONE_OF_THEM = tuple(f"tinygrad_lite.{name}" for name in ("backend", "kernels", "tensor", "engine", "walk"))
 
 
 class _BackwardReader(ast.NodeVisitor):
@@ -454,7 +455,8 @@ TARGETS = {
     "tinygrad_lite/__main__.py": 120,
     "tinygrad_lite/backend.py": 250,
     "tinygrad_lite/tensor.py": 350,
-    "tinygrad_lite/engine.py": 400,
+    "tinygrad_lite/engine.py": 300,
+    "tinygrad_lite/walk.py": 250,
     "tinygrad_lite/derivatives.py": 150,
     "tinygrad_lite/ops/*": 350,
     "tinygrad_lite/kernels/*": 300,

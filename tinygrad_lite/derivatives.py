@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from tinygrad_lite.backend import Array, array_module
-from tinygrad_lite.engine import key_of, starting_gradient, walk
+from tinygrad_lite.engine import key_of
 from tinygrad_lite.ops.shape import reshape, stack
 from tinygrad_lite.tensor import Tensor, enable_grad
+from tinygrad_lite.walk import starting_gradient, walk
 
 Func: TypeAlias = Callable[..., Tensor]
 

@@ -1,7 +1,7 @@
-"""Function and the walk back: automatic differentiation that knows no operation.
+"""Function: an operation, and the node that one call of it leaves in the graph. Knows no operation.
 
-Read `Function.__call__` first (forward: compute, and note the edges), then `walk` (backward: a loop over
-nodes, newest first). The operations themselves are in `ops/`.
+Read `Function.__call__` first: compute, and note the edges. `walk.py` goes back along them; the operations
+themselves are in `ops/`.
 """
 
 from __future__ import annotations
@@ -11,26 +11,13 @@ import itertools
 import sys
 import weakref
 from collections.abc import Callable, Sequence
-from heapq import heappop, heappush
 from operator import itemgetter
 from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_lite.backend import (
-    Array,
-    array_module,
-    as_array,
-    broadcasts_to,
-    check_broadcast,
-    holds_floats,
-    is_array,
-    python_number,
-    unbroadcast,
-)
-from tinygrad_lite.tensor import Tensor, _mode, _writes, enable_grad, no_grad
-
-# -- a node of the graph ------------------------------------------------------------------------------
+from tinygrad_lite.backend import Array, array_module, check_broadcast, holds_floats, is_array, python_number
+from tinygrad_lite.tensor import Tensor, _mode, _writes
 
 _keys = itertools.count(-1, -1)  # of nodes, in the order of their creation: the newer, the lower
 _modules = sys.modules
@@ -138,7 +125,7 @@ class Function:
                 versions.append(x._version)
                 if x._requires_grad:
                     wanted = True
-                    edges.append(x._edge or _edge_of(x))
+                    edges.append(x._edge or edge_of(x))
                 else:
                     edges.append(None)
             else:
@@ -182,7 +169,7 @@ class Function:
         if edge is not None and isinstance(edge[1], Tensor):
             if edge[1].data is not array:
                 raise RuntimeError(
-                    f"{self}.backward: the tensor of its {_name_of(self, i)} was given other data after the "
+                    f"{self}.backward: the tensor of its {name_of(self, i)} was given other data after the "
                     "forward pass; call backward() before, or write into the data it has"
                 )
             return edge[1]
@@ -205,7 +192,7 @@ class Function:
         for i, array in zip(self._kept, saved, strict=True):
             if versions[i][0] > writes:
                 raise RuntimeError(
-                    f"{self}.backward: its {_name_of(self, i)}, of shape {tuple(array.shape)}, was written "
+                    f"{self}.backward: its {name_of(self, i)}, of shape {tuple(array.shape)}, was written "
                     "in place after the forward pass; call backward() before the optimizer's step and other "
                     "writes, or write into a copy"
                 )
@@ -252,7 +239,7 @@ def _declared_saves(cls: type[Function], method: str) -> tuple[int, ...]:
     return tuple(saves)
 
 
-def _name_of(node: Function, i: int) -> str:
+def name_of(node: Function, i: int) -> str:
     """How an error message calls input `i` of a node."""
     if i == OUTPUT:
         return "output"
@@ -286,94 +273,7 @@ def _share_version(result: Tensor, arrays: list, versions: list) -> None:
             result._version = version
 
 
-# -- the walk back ------------------------------------------------------------------------------------
-
-
-def walk(
-    outputs: Sequence[Tensor],
-    gradients: Sequence[Any],
-    inputs: Sequence[Tensor] | None = None,
-    *,
-    retain_graph: bool = False,
-    create_graph: bool = False,
-) -> dict[int, list]:
-    """Carry `gradients` from `outputs` back through the graph, newest node first.
-
-    A node is always younger than its inputs: when it is the newest that waits, all its gradients are there.
-
-    Returns {key: [target, gradient, owned]} for every leaf that was reached (`key_of` a tensor); given
-    `inputs`, for those only, and the walk visits only what leads to them. Gradients are arrays and nothing is
-    recorded; under `create_graph` they are Tensors with a graph of their own. `owned`: nobody else holds the
-    array.
-    """
-    wanted = set() if inputs is None else {key_of(x) for x in inputs}
-    on_path = None if inputs is None else _leading_to(outputs, wanted)
-    flow: dict[int, list] = {}  # what has arrived at leaves, and at nodes until their turn, by key
-    waiting: list[int] = []  # the keys of these nodes, a heap
-    retained: list[tuple] = []
-    for output, gradient in zip(outputs, gradients, strict=True):
-        _pass_on([_edge_of(output)], [gradient], None, on_path, create_graph, flow, waiting)
-    with enable_grad() if create_graph else no_grad():
-        while waiting:
-            key = heappop(waiting)
-            node, grad, _ = flow[key] if key in wanted else flow.pop(key)
-            edges, saved = node._ready()
-            if node._retained is not None and inputs is None:
-                retained.append((node._retained(), grad))
-            if create_graph:
-                found = node._backward_with_graph(grad)
-            elif node.backward_fused is None:
-                found = node.backward(grad, *saved)
-            else:
-                found = node.backward_fused(grad, *saved[: node._fused])
-            _pass_on(edges, found, node, on_path, create_graph, flow, waiting)
-            if not (retain_graph or create_graph):
-                node._free()
-    for tensor, grad in retained:
-        accumulate(tensor, grad, owned=False)
-    return flow if inputs is None else {key: flow[key] for key in wanted if key in flow}
-
-
-def _pass_on(
-    edges: list,
-    gradients: Any,
-    node: Any,
-    on_path: set[int] | None,
-    create_graph: bool,
-    flow: dict[int, list],
-    waiting: list[int],
-) -> None:
-    """Let the gradients that `node` gave arrive where its edges lead, if the walk goes there.
-
-    The first that arrives is borrowed; the second makes a sum that the walk owns; later ones add in place.
-    """
-    if type(gradients) is not tuple and type(gradients) is not list:
-        gradients = (gradients,)
-    if len(gradients) != len(edges):
-        count = f"{len(gradients)} gradients; forward had {len(edges)} inputs"
-        raise RuntimeError(f"{node}.backward: returned {count}")
-    kind = Tensor if create_graph else np.ndarray
-    i = -1
-    for g in gradients:
-        i += 1
-        if edges[i] is None:
-            continue
-        key, target, shape, dtype = edges[i]
-        if on_path is not None and key not in on_path:
-            continue
-        if type(g) is not kind or g.dtype is not dtype or g.shape != shape:
-            g = _fitted(node, i, g, shape, dtype, create_graph)
-        if key not in flow:
-            flow[key] = [target, g, False]
-            if key < 0:
-                heappush(waiting, key)
-        elif flow[key][2] and not create_graph:
-            flow[key][1] += g
-        else:
-            flow[key] = [target, flow[key][1] + g, True]
-
-
-def _edge_of(tensor: Tensor) -> tuple:
+def edge_of(tensor: Tensor) -> tuple:
     """(key, target, shape, dtype): where the gradient of `tensor` goes, and what it must be like.
 
     The target is the node that made it, or the tensor itself, a leaf. Keys of nodes count down from −1, those
@@ -384,99 +284,4 @@ def _edge_of(tensor: Tensor) -> tuple:
 
 def key_of(tensor: Tensor) -> int:
     """What a walk calls the gradient of `tensor` by."""
-    return _edge_of(tensor)[0]
-
-
-def _leading_to(outputs: Sequence[Tensor], wanted: set[int]) -> set[int]:
-    """The keys of all that lies on a path from `outputs` back to `wanted`."""
-    stack: list[Any] = [t._edge for t in outputs if t._edge is not None]
-    before: dict[int, list[int]] = {}  # for each node, the keys of what its inputs come from
-    while stack:
-        key, node, *_ = stack.pop()
-        if key not in before:
-            edges = [edge for edge in node._ready()[0] if edge is not None]
-            before[key] = [edge[0] for edge in edges]
-            stack += [edge for edge in edges if edge[0] < 0]
-    on_path = set(wanted)
-    for key in sorted(before, reverse=True):  # the oldest first
-        if not on_path.isdisjoint(before[key]):
-            on_path.add(key)
-    return on_path
-
-
-def _fitted(node: Function, i: int, g: Any, shape: tuple, dtype: Any, create_graph: bool) -> Any:
-    """`g`, if it has the shape and dtype of input `i`; where the op broadcasts, summed back to them."""
-    if not (isinstance(g, Tensor) if create_graph else is_array(g) or isinstance(g, np.generic)):
-        needed = "a Tensor under create_graph, so that it has a graph" if create_graph else "an array"
-        raise RuntimeError(
-            f"{node}.backward: the gradient of {_name_of(node, i)} must be {needed}; got {type(g).__name__}"
-        )
-    if g.shape == shape and g.dtype == dtype:
-        return g
-    if node.broadcasts and broadcasts_to(shape, g.shape):
-        return g.sum_to_size(shape).to(dtype) if create_graph else unbroadcast(g, shape, dtype)
-    raise RuntimeError(
-        f"{node}.backward: the gradient of {_name_of(node, i)} has shape {tuple(g.shape)} and dtype "
-        f"{g.dtype}; the input has shape {tuple(shape)} and dtype {dtype}"
-    )
-
-
-# -- gradients of tensors -----------------------------------------------------------------------------
-
-
-def backward(
-    tensor: Tensor, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False
-) -> None:
-    """Add to `.grad` of every leaf behind `tensor` the derivative of `tensor` by it, times `gradient`.
-
-    Args:
-        tensor: where the walk starts.
-        gradient: the derivative of the final quantity by `tensor`, of its shape; 1 for a single element.
-        retain_graph: keep the graph, to walk it again.
-        create_graph: make the gradients differentiable too; this keeps the graph as well.
-
-    Raises:
-        RuntimeError: without a graph, for several elements without `gradient`, for a second walk over a
-            graph that was not retained, and where an array that is needed was written in place.
-    """
-    start = starting_gradient(tensor, gradient, create_graph)
-    reached = walk([tensor], [start], retain_graph=retain_graph, create_graph=create_graph)
-    for leaf, g, owned in reached.values():
-        accumulate(leaf, g, owned)
-
-
-def starting_gradient(output: Tensor, gradient: Any, create_graph: bool, op: str = "backward") -> Any:
-    """What a walk starts with at `output`: `gradient`, checked against its shape, or 1 for one element."""
-    if not output._requires_grad:
-        raise RuntimeError(f"{op}: this tensor has no graph: nothing behind it requires a gradient")
-    if gradient is None:
-        if output.data.size != 1:
-            raise RuntimeError(
-                f"{op}: a tensor of shape {output.shape} needs a gradient of that shape to start with; only "
-                "a single element does without: take .sum() or .mean() first"
-            )
-        gradient = array_module(output.data).ones(output.shape, dtype=output.dtype)
-    array = gradient.data if isinstance(gradient, Tensor) else as_array(gradient, device=output.device)
-    if array.shape != output.shape:
-        raise RuntimeError(
-            f"{op}: the gradient to start with has shape {array.shape}; the output has {output.shape}"
-        )
-    if not create_graph:
-        return array if array.dtype == output.dtype else array.astype(output.dtype)
-    tensor = gradient if isinstance(gradient, Tensor) else Tensor._around(array)
-    return tensor if array.dtype == output.dtype else tensor.to(output.dtype)
-
-
-def accumulate(tensor: Tensor | None, g: Any, owned: bool) -> None:
-    """Add `g` to `.grad`, which shares its memory with nobody: `+` makes a new array, and so does `* 1`."""
-    if tensor is None:  # a retained tensor that has been dropped since
-        return
-    if isinstance(g, Tensor):
-        with enable_grad():  # the gradient keeps its graph even if no_grad surrounds the call
-            tensor.grad = tensor.grad + g if tensor.grad is not None else g if owned else g * 1
-        return
-    if tensor.grad is not None:
-        g = tensor.grad.data + g
-    elif not owned:
-        g = g * 1
-    tensor.grad = Tensor._around(np.asarray(g) if isinstance(g, np.generic) else g)
+    return edge_of(tensor)[0]

@@ -58,9 +58,9 @@ def in_runs(work: Callable[[int, int], T], n: int, cost: float, unit: int = 1) -
     """
     if cost < SMALL:
         return [work(0, n)]
-    count = min(int(cost // WORTH), -(-n // unit), num_threads())
+    count = min(int(cost // WORTH), -(-n // unit))
     with _blas:
-        if count < 2:
+        if count < 2 or (count := min(count, num_threads())) < 2:
             return [work(0, n)]
         ends = [min(n, unit * (-(-n // unit) * i // count)) for i in range(count + 1)]
         helped = [
@@ -86,7 +86,7 @@ class _Blas:
         self.lock = threading.Lock()
         self.inside = 0
         self.found: list[Any] | None = None
-        self.before: list[int] = []
+        self.before: list[tuple[Any, int]] = []  # the libraries that were limited, and their threads
 
     def libraries(self) -> list[Any]:
         if self.found is None:
@@ -98,26 +98,26 @@ class _Blas:
 
     def threads_of_its_own(self) -> int:
         with self.lock:
-            now = [library.get_num_threads() for library in self.libraries()]
-            return max(self.before if self.inside else now, default=os.cpu_count() or 1)
+            numbers = [library.get_num_threads() for library in self.libraries()]
+            return max([*numbers, *(number for _, number in self.before)], default=os.cpu_count() or 1)
 
     def __enter__(self) -> None:
         with self.lock:
-            if self.inside == 0:
-                self.before = [library.get_num_threads() for library in self.libraries()]
-                self.set([1] * len(self.before))
             self.inside += 1
+            if self.inside == 1:
+                for library in self.libraries():
+                    number = library.get_num_threads()
+                    if number != 1:
+                        library.set_num_threads(1)
+                        self.before.append((library, number))
 
     def __exit__(self, *_: object) -> None:
         with self.lock:
             self.inside -= 1
             if self.inside == 0:
-                self.set(self.before)
-
-    def set(self, numbers: list[int]) -> None:
-        for library, was, number in zip(self.libraries(), self.before, numbers, strict=True):
-            if was != 1:
-                library.set_num_threads(number)
+                for library, number in self.before:
+                    library.set_num_threads(number)
+                self.before.clear()
 
 
 _blas = _Blas()

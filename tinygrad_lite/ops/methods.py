@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tinygrad_lite.engine import backward
 from tinygrad_lite.ops import activation, compare, elementwise, index, matmul, reduce, shape, softmax
 from tinygrad_lite.tensor import Tensor
+from tinygrad_lite.walk import backward
 
 
 def _swapped(function: Callable) -> Callable:
