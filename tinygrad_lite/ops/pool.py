@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+from types import ModuleType
 from typing import Any
 
 from tinygrad_lite.backend import Array, array_module
 from tinygrad_lite.engine import Function
+from tinygrad_lite.kernels import pool as plain
+from tinygrad_lite.kernels.cpu import pool as cpu
 from tinygrad_lite.kernels.windows import Pair, Windows, pair, windows_of
-from tinygrad_lite.ops.arguments import array_of
+from tinygrad_lite.ops.arguments import array_of, kernels_for
 from tinygrad_lite.ops.index import getitem
 from tinygrad_lite.ops.reduce import mean
 from tinygrad_lite.tensor import Tensor, TensorLike
+
+
+def _kernels(x: Array) -> ModuleType:
+    """The module of array functions for where x lives."""
+    return kernels_for(x, cpu, plain)
 
 
 class _Pool(Function):
@@ -19,10 +27,6 @@ class _Pool(Function):
 
     def __init__(self, windows: Windows) -> None:
         self.windows = windows
-
-    def blank(self, x, size):
-        """Zeros (n, c, *size), with the dtype of x and its order in memory."""
-        return self.xp.zeros_like(x, shape=(*x.shape[:2], *size))
 
 
 # -- sums ----------------------------------------------------------------------------------------------
@@ -36,10 +40,7 @@ class SumPool2d(_Pool):
     """
 
     def forward(self, x):
-        y = self.blank(x, self.windows.grid)
-        for places, pixels in self.windows.taps():
-            y[places] += x[pixels]
-        return y
+        return _kernels(x).window_sums(x, self.windows)
 
     def backward(self, grad):
         return SumUnpool2d(self.windows)(grad)
@@ -53,10 +54,7 @@ class SumUnpool2d(_Pool):
     """
 
     def forward(self, y):
-        x = self.blank(y, self.windows.size)
-        for places, pixels in self.windows.taps():
-            x[pixels] += y[places]
-        return x
+        return _kernels(y).spread_sums(y, self.windows)
 
     def backward(self, grad):
         return SumPool2d(self.windows)(grad)
@@ -74,18 +72,7 @@ class MaxPool2d(_Pool):
     """
 
     def forward(self, x):
-        taps = list(enumerate(self.windows.taps()))
-        y = self.blank(x, self.windows.grid)
-        self.winners = self.xp.zeros_like(y, dtype="uint8" if len(taps) <= 256 else "int32")
-        for tap, (places, pixels) in reversed(taps):  # the champion is the first tap that lies on a pixel
-            y[places], self.winners[places] = x[pixels], tap
-        for tap, (places, pixels) in taps[1:]:
-            best, winner = y[places], self.winners[places]
-            rival = x[pixels].copy(order="K")  # side by side in memory: it is read three times
-            wins = (rival > best) | (rival != rival)
-            self.xp.maximum(best, rival, out=best)
-            tap_if_it_wins = wins.astype(winner.dtype) * tap
-            self.xp.maximum(winner, tap_if_it_wins, out=winner)  # the last to win, as taps count up
+        y, self.winners = _kernels(x).window_maxima(x, self.windows)
         return y
 
     def backward(self, grad):
@@ -108,10 +95,7 @@ class SpreadWinners(_Winners):
     """
 
     def forward(self, y):
-        x = self.blank(y, self.windows.size)
-        for tap, (places, pixels) in enumerate(self.windows.taps()):
-            x[pixels] += y[places] * (self.winners[places] == tap)
-        return x
+        return _kernels(y).spread_winners(y, self.winners, self.windows)
 
     def backward(self, grad):
         return PickWinners(self.windows, self.winners)(grad)
@@ -125,10 +109,7 @@ class PickWinners(_Winners):
     """
 
     def forward(self, x):
-        y = self.blank(x, self.windows.grid)
-        for tap, (places, pixels) in enumerate(self.windows.taps()):
-            y[places] += x[pixels] * (self.winners[places] == tap)
-        return y
+        return plain.pick_winners(x, self.winners, self.windows)
 
     def backward(self, grad):
         return SpreadWinners(self.windows, self.winners)(grad)

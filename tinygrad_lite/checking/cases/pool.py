@@ -17,6 +17,11 @@ CASES = [
         lambda t, x: t.nn.functional.max_pool2d(x, (3, 2), (2, 1), 1) ** 2,
         (strided(spread(2, 2, 5, 4)),),
     ),
+    Case(
+        "max_pool2d: windows that leave pixels out",
+        lambda t, x: t.nn.functional.max_pool2d(x, 2, 3) ** 2,
+        (spread(2, 3, 5, 6),),
+    ),
     Case("max_pool2d: no images", lambda t, x: t.nn.functional.max_pool2d(x, 2), (spread(0, 3, 4, 4),)),
     Case(
         "max_pool2d: its gradient as an op, where a pixel wins several windows",
