@@ -54,9 +54,8 @@ def walk(
                 node._free()
     for tensor, grad in retained:
         accumulate(tensor, grad, owned=False)
-    return {
-        key: flow.arrived[key] for key in (flow.arrived if inputs is None else wanted & flow.arrived.keys())
-    }
+    keys = flow.arrived.keys() if inputs is None else wanted & flow.arrived.keys()
+    return {key: flow.arrived[key] for key in keys}
 
 
 class _Flow:
