@@ -163,9 +163,8 @@ def backward(
     start = starting_gradient(tensor, gradient, create_graph)
     reached = walk([tensor], [start], retain_graph=retain_graph, create_graph=create_graph)
     for entry in reached.values():
-        leaf, _, owned = entry
-        handed_over = owned or (not create_graph and _held_only_by(entry))
-        accumulate(leaf, entry[1], handed_over)
+        owned = entry[2] or (not create_graph and _held_only_by(entry))
+        accumulate(entry[0], entry[1], owned)
 
 
 _ENTRY = [None, np.zeros(1), False]
