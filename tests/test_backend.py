@@ -62,22 +62,6 @@ def test_a_shape_that_does_not_broadcast_is_told(shape, target):
     assert not backend.broadcasts_to(shape, target)
 
 
-@few
-@given(hnp.mutually_broadcastable_shapes(num_shapes=2, min_side=0))
-def test_unbroadcast_sums_what_broadcasting_repeats(shapes):
-    rng = np.random.default_rng(0)
-    for shape in shapes.input_shapes:
-        array = rng.standard_normal(shapes.result_shape)
-        total = backend.unbroadcast(array, shape, "float64")
-        assert total.shape == shape
-        x = rng.standard_normal(shape)  # the sum over repetitions is what makes this equal:
-        assert (total * x).sum() == pytest.approx((array * x).sum(), abs=1e-9)
-
-
-def test_unbroadcast_casts():
-    assert backend.unbroadcast(np.ones(2), (2,), "float32").dtype == "float32"
-
-
 # -- devices -------------------------------------------------------------------------------------------
 
 

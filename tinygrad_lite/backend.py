@@ -105,15 +105,6 @@ def check_broadcast(op: str, values: Sequence[Any]) -> None:
         ) from None
 
 
-def unbroadcast(array: Array, shape: tuple[int, ...], dtype: Any) -> Array:
-    """Sum `array` down to `shape`, which broadcasts to its own, and cast it to `dtype`."""
-    if array.shape != shape:
-        lead = array.ndim - len(shape)
-        stretched = [lead + i for i, n in enumerate(shape) if n == 1 and array.shape[lead + i] != 1]
-        array = array.sum(axis=(*range(lead), *stretched)).reshape(shape)
-    return array if array.dtype == dtype else array.astype(dtype)
-
-
 # -- devices ---------------------------------------------------------------------------------------------
 
 _cuda: dict[str, Any] = {}  # what the probe found: {"module": cupy} or {"problem": text}

@@ -11,6 +11,7 @@ import contextvars
 import itertools
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -59,8 +60,11 @@ def in_runs(work: Callable[[int, int], T], n: int, cost: float, unit: int = 1) -
     if cost < SMALL:
         return [work(0, n)]
     count = min(int(cost // WORTH), -(-n // unit))
+    count = 1 if count < 2 else min(count, num_threads())
+    if count < 2 and _blas.is_single():
+        return [work(0, n)]
     with _blas:
-        if count < 2 or (count := min(count, num_threads())) < 2:
+        if count < 2:
             return [work(0, n)]
         ends = [min(n, unit * (-(-n // unit) * i // count)) for i in range(count + 1)]
         helped = [
@@ -87,6 +91,7 @@ class _Blas:
         self.inside = 0
         self.found: list[Any] | None = None
         self.before: list[tuple[Any, int]] = []  # the libraries that were limited, and their threads
+        self.single_until = 0.0
 
     def libraries(self) -> list[Any]:
         if self.found is None:
@@ -100,6 +105,13 @@ class _Blas:
         with self.lock:
             numbers = [library.get_num_threads() for library in self.libraries()]
             return max([*numbers, *(number for _, number in self.before)], default=os.cpu_count() or 1)
+
+    def is_single(self) -> bool:
+        """Whether BLAS has one thread anyway: then there is nothing to hold. Looked up every 10 ms."""
+        now = time.perf_counter()
+        if now > self.single_until and self.threads_of_its_own() == 1:
+            self.single_until = now + 0.01
+        return now < self.single_until
 
     def __enter__(self) -> None:
         with self.lock:

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lite.backend import array_module, as_array, broadcasts_to, is_array, unbroadcast
+from tinygrad_lite.backend import array_module, as_array, broadcasts_to, is_array
 from tinygrad_lite.engine import Function, edge_of, key_of, name_of
+from tinygrad_lite.kernels import reduce as plain
+from tinygrad_lite.kernels.cpu import reduce as cpu
 from tinygrad_lite.tensor import Tensor, enable_grad, no_grad
 
 
@@ -135,7 +137,9 @@ def _fitted(node: Function, i: int, g: Any, edge: tuple, create_graph: bool) -> 
     if g.shape == shape and g.dtype == dtype:
         return g
     if node.broadcasts and broadcasts_to(shape, g.shape):
-        return g.sum_to_size(shape).to(dtype) if create_graph else unbroadcast(g, shape, dtype)
+        if create_graph:
+            return g.sum_to_size(shape).to(dtype)
+        return (cpu if isinstance(g, np.ndarray) else plain).unbroadcast(g, shape, dtype)
     raise RuntimeError(
         f"{node}.backward: the gradient of {name_of(node, i)} has shape {tuple(g.shape)} and dtype "
         f"{g.dtype}; the input has shape {tuple(shape)} and dtype {dtype}"

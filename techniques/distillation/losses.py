@@ -28,6 +28,8 @@ class Distillation(Function):
     Source:    Hinton, Vinyals & Dean 2015, arXiv:1503.02531, section 2.
     """
 
+    private = ("p", "q", "r")
+
     def __init__(self, labels: np.ndarray, temperature: float, alpha: float) -> None:
         self.labels, self.T, self.alpha = labels, temperature, alpha
         self.M = max(int(np.count_nonzero(labels != UNLABELED)), 1)
@@ -35,16 +37,27 @@ class Distillation(Function):
     def forward(self, s, t):
         labels = self.xp.asarray(self.labels)[:, None]
         self.Y, self.labeled = labels == self.xp.arange(s.shape[1]), labels != UNLABELED
-        log_p, log_q = log_softmax(t / self.T, 1), log_softmax(s / self.T, 1)
-        soft = sum(exp(log_p) * (log_p - log_q)) / s.shape[0]
-        hard = -sum(log_softmax(s, 1) * self.Y) / self.M
-        return self.alpha * self.T**2 * soft + (1 - self.alpha) * hard
+        logits = self.xp.stack([t / self.T, s / self.T, s])  # three softmaxes in one call
+        logs = log_softmax(logits, 2)
+        log_p, log_q, log_r = logs[0], logs[1], logs[2]
+        probabilities = exp(logs)
+        self.p, self.q, self.r = probabilities[0], probabilities[1], probabilities[2]
+        soft = self.alpha * self.T**2 / s.shape[0] * self.p * (log_p - log_q)
+        hard = (self.alpha - 1) / self.M * log_r * self.Y
+        return sum(soft + hard)
 
     def backward(self, grad, s, t):
         p, q, r = softmax(t / self.T, 1), softmax(s / self.T, 1), softmax(s, 1)
-        soft = self.alpha * self.T * (q - p) / s.shape[0]
-        hard = (1 - self.alpha) * (r * self.labeled - self.Y) / self.M
-        return grad * (soft + hard), None
+        return self.gradients(grad, p, q, r), None
+
+    def backward_fused(self, grad):
+        return self.gradients(grad, self.p, self.q, self.r), None
+
+    def gradients(self, grad, p, q, r):
+        """∂L/∂s by the formula."""
+        soft = self.alpha * self.T / len(self.labels) * (q - p)
+        hard = (1 - self.alpha) / self.M * (r * self.labeled - self.Y)
+        return grad * (soft + hard)
 
 
 def distillation_loss(

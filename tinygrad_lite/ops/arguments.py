@@ -27,9 +27,9 @@ def check_one_dtype(op: str, **arguments: TensorLike | None) -> None:
     Raises:
         TypeError: for two dtypes or more; the text names them all.
     """
-    dtypes = {name: str(x.dtype) for name, x in arguments.items() if x is not None}
-    if len(set(dtypes.values())) > 1:
-        got = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
+    dtypes = [x.dtype for x in arguments.values() if x is not None]
+    if dtypes.count(dtypes[0]) < len(dtypes):
+        got = ", ".join(f"{name} {x.dtype}" for name, x in arguments.items() if x is not None)
         raise TypeError(
             f"{op}: needs one dtype for all; got {got}. Convert by .to(dtype), arrays by .astype(dtype)"
         )

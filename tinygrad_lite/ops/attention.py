@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
+from types import ModuleType
 from typing import Any
 
 from tinygrad_lite.backend import Array, ambient_rng, array_module, broadcasts_to, device_of
 from tinygrad_lite.engine import Function
-from tinygrad_lite.ops.arguments import array_of, check_one_dtype
+from tinygrad_lite.kernels import attention as plain
+from tinygrad_lite.kernels.cpu import attention as cpu
+from tinygrad_lite.ops.arguments import array_of, check_one_dtype, kernels_for
 from tinygrad_lite.ops.elementwise import to, where
 from tinygrad_lite.ops.reduce import sum
 from tinygrad_lite.ops.shape import sum_to_size, transpose
 from tinygrad_lite.ops.softmax import softmax
 from tinygrad_lite.tensor import Tensor, TensorLike
+
+
+def _kernels(x: Array) -> ModuleType:
+    """The module of array functions for where x lives."""
+    return kernels_for(x, cpu, plain)
 
 
 class Attention(Function):
@@ -27,36 +35,38 @@ class Attention(Function):
     Source:    Vaswani et al. 2017, arXiv:1706.03762, eq. (1).
     """
 
-    private = ("P",)
+    private = ("weights",)
 
     def __init__(self, scale: float, is_open: Array | None, kept: Array | None, dropout_p: float) -> None:
         self.scale, self.is_open = scale, is_open
         self.kept, self.gain = kept, 1 / (1 - dropout_p) if dropout_p < 1 else 0.0
 
     def forward(self, q, k, v, bias):
-        self.P = self.weights(q, k, bias)
-        return self.dropped(self.P) @ v
+        kernels, Z = _kernels(q), self.multipliers(q.dtype)
+        output, self.weights = kernels.attend(q, k, v, bias, self.is_open, self.scale, Z)
+        return output
 
     def backward(self, grad, q, k, v, bias, output):
-        return self.gradients(self.weights(q, k, bias), grad, q, k, v, bias, output)
-
-    def backward_fused(self, grad, q, k, v, bias, output):
-        return self.gradients(self.P, grad, q, k, v, bias, output)
-
-    def weights(self, q, k, bias):
         S = (q * self.scale) @ transpose(k, -1, -2)
         P = softmax(S if bias is None else S + bias, -1)
-        return P if self.is_open is None else P * self.is_open
-
-    def dropped(self, P):
-        return P if self.kept is None else P * self.kept * self.gain
-
-    def gradients(self, P, grad, q, k, v, bias, output):
-        dv = transpose(self.dropped(P), -1, -2) @ grad
-        dP = self.dropped(grad @ transpose(v, -1, -2))
+        P = P if self.is_open is None else P * self.is_open
+        Z = 1 if self.kept is None else self.multipliers(q.dtype)
+        dv = transpose(P * Z, -1, -2) @ grad
+        dP = grad @ transpose(v, -1, -2) * Z
         dS = P * (dP - sum(output * grad, -1, keepdim=True))
         dq, dk = dS @ k * self.scale, transpose(dS, -1, -2) @ q * self.scale
         return dq, dk, dv, sum_to_size(dS, bias.shape) if self.needs_input_grad[3] else None
+
+    def backward_fused(self, grad, q, k, v, bias, output):
+        needs_bias = self.needs_input_grad[3]
+        dq, dk, dv, dS = _kernels(grad).gradients(
+            grad, q, k, v, output, self.weights, self.scale, self.multipliers(grad.dtype), needs_bias
+        )
+        return dq, dk, dv, sum_to_size(dS, bias.shape) if needs_bias else None
+
+    def multipliers(self, dtype):
+        """By what dropout multiplies the weights; None where there is none."""
+        return None if self.kept is None else to(self.kept, dtype) * self.gain
 
 
 def scaled_dot_product_attention(

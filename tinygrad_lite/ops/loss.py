@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from tinygrad_lite.backend import Array, array_module, as_array, device_of, to_device
 from tinygrad_lite.engine import Function
-from tinygrad_lite.ops.arguments import array_of
+from tinygrad_lite.kernels import softmax as plain
+from tinygrad_lite.kernels.cpu import softmax as cpu
+from tinygrad_lite.ops.arguments import array_of, kernels_for
 from tinygrad_lite.ops.elementwise import exp, log, to, where
 from tinygrad_lite.ops.index import checked_indices
 from tinygrad_lite.ops.reduce import sum
@@ -69,11 +71,18 @@ class MSE(_Loss):
     name = "mse_loss"
 
     def forward(self, x, y):
-        d = x - y
-        return self.reduce(d * d, d.size)
+        costs = x - y
+        costs *= costs
+        return self.reduce(costs, x.size)
 
     def backward(self, grad, x, y):
         dx = (grad * (2 * self.share)) * (x - y)
+        return dx, -dx if self.needs_input_grad[1] else None
+
+    def backward_fused(self, grad, x, y):
+        """The same, in one array."""
+        dx = x - y
+        dx *= grad * (2 * self.share)
         return dx, -dx if self.needs_input_grad[1] else None
 
 
@@ -108,7 +117,7 @@ class KLDiv(_Loss):
 
     def backward(self, grad, x, t):
         g = grad * self.share
-        return -g * t, g * (self.log_of(t) + 1 - x)
+        return -g * t, g * (self.log_of(t) + 1 - x) if self.needs_input_grad[1] else None
 
     def log_of(self, t):
         """log t, and 0 where t = 0."""
@@ -131,7 +140,7 @@ class KLDivOfLogs(_Loss):
 
     def backward(self, grad, x, u):
         t = grad * self.share * exp(u)
-        return -t, t * (u - x + 1)
+        return -t, t * (u - x + 1) if self.needs_input_grad[1] else None
 
 
 def _batch(x: Array) -> int:
@@ -194,45 +203,56 @@ class CrossEntropy(_OfClasses):
     Source:    Szegedy et al. 2015, arXiv:1512.00567, section 7 (smoothing).
     """
 
-    private = ("p", "own", "D")
+    private = ("e", "total", "own", "D")
 
-    def __init__(self, labels: Array, reduction: str, label_smoothing: float) -> None:
+    def __init__(self, labels: Array, counts: Array | None, reduction: str, label_smoothing: float) -> None:
         super().__init__(reduction, label_smoothing)
-        self.labels = labels  # −1 where it is ignored
+        self.labels = labels
+        self.counts = counts  # false where a label says nothing; None: all count
 
     def forward(self, x, weight):
         self.shape, K, s = x.shape, x.shape[1], self.smoothing
         self.classes = self.xp.arange(K)
         rows, labels = _rows(x), self.labels.reshape(-1)
-        self.counts = labels >= 0
-        self.at = self.xp.arange(len(labels)), labels * self.counts  # of each row, its label's place
-        z = rows - rows.max(axis=1, keepdims=True)
-        e = self.xp.exp(z)
-        total = e.sum(axis=1)
-        log_total = self.xp.log(total)
-        self.p = e / total[:, None]
-        self.own = self.counts.astype(x.dtype) if weight is None else weight[self.at[1]] * self.counts
+        self.at = self.xp.arange(len(labels)), labels  # of each row, its label's place
+        kernels = kernels_for(x, cpu, plain)
+        z = rows - kernels.row_maxima(rows)
+        self.e = self.xp.exp(z)
+        self.total = kernels.row_sums(self.e)[:, 0]
+        log_total = self.xp.log(self.total)
+        self.own = 1 if weight is None else weight[labels]
         costs = self.own * (log_total - z[self.at])
         if s:
             w = self.xp.ones(K, dtype=x.dtype) if weight is None else weight
-            costs = (1 - s) * costs + s / K * (log_total * w.sum() - z @ w) * self.counts
-        self.D = self.own.sum() if self.reduction == "mean" else 1
+            costs = (1 - s) * costs + s / K * (log_total * w.sum() - z @ w)
+        if self.counts is not None:
+            counts = self.counts.reshape(-1)
+            self.own = counts.astype(x.dtype) * self.own
+            costs = self.xp.where(counts, costs, self.xp.zeros((), x.dtype))
+        self.D = 1
+        if self.reduction == "mean":
+            self.D = len(labels) if isinstance(self.own, int) else self.own.sum()
         return costs.reshape(self.labels.shape) if self.reduction == "none" else costs.sum() / self.D
 
     def backward(self, grad, x, weight):
         K, s, labels = x.shape[1], self.smoothing, reshape(self.labels, (x.shape[0], 1, *x.shape[2:]))
-        y = to(labels == reshape(self.classes, (K, *[1] * (x.ndim - 2))), x.dtype)
-        w, counts = self.weights(weight, x), to(labels >= 0, x.dtype)
+        counts = 1 if self.counts is None else to(reshape(self.counts, labels.shape), x.dtype)
+        y = to(labels == reshape(self.classes, (K, *[1] * (x.ndim - 2))), x.dtype) * counts
+        w = self.weights(weight, x)
         a = w * ((1 - s) * y + s / K * counts)
         D = sum(w * y) if self.reduction == "mean" else 1
         return self.of_samples(grad, x) * (sum(a, 1, keepdim=True) * softmax(x, 1) - a) / D, None
 
     def backward_fused(self, grad, weight):
+        """With A and a, but for the labels, a number for each row, which e = eᶻ is multiplied by."""
         K, s = self.shape[1], self.smoothing
         g = grad.reshape(-1) / self.D
-        at_label, anywhere = (1 - s) * self.own * g, s / K * g * self.counts
-        total = K if weight is None else weight.sum()
-        dx = self.p * (at_label + anywhere * total)[:, None]
+        at_label = (1 - s) * self.own * g
+        A = at_label
+        if s:
+            anywhere = s / K * (g if self.counts is None else g * self.counts.reshape(-1))
+            A = at_label + anywhere * (K if weight is None else weight.sum())
+        dx = self.e * (A / self.total)[:, None]
         dx[self.at] -= at_label
         if s:
             dx -= anywhere[:, None] * (1 if weight is None else weight)
@@ -250,18 +270,28 @@ class SoftCrossEntropy(_OfClasses):
     Raises:    ValueError for no samples to average.
     """
 
+    private = ("log_p",)
+
     def forward(self, x, t, weight):
-        costs = -sum(self.amounts(x, t, weight) * log_softmax(x, 1), 1)
+        self.log_p = log_softmax(x, 1)
+        costs = -sum(self.amounts(x, t, weight) * self.log_p, 1)
         return self.reduce(costs, costs.size)
 
     def backward(self, grad, x, t, weight):
-        a, log_p, g = self.amounts(x, t, weight), log_softmax(x, 1), self.of_samples(grad, x) * self.share
+        return self.gradients(log_softmax(x, 1), grad, x, t, weight)
+
+    def backward_fused(self, grad, x, t, weight):
+        return self.gradients(self.log_p, grad, x, t, weight)
+
+    def gradients(self, log_p, grad, x, t, weight):
+        a, g = self.amounts(x, t, weight), self.of_samples(grad, x) * self.share
         dx = g * (sum(a, 1, keepdim=True) * exp(log_p) - a)
-        dt = -g * (1 - self.smoothing) * self.weights(weight, x) * log_p
+        dt = -g * (1 - self.smoothing) * self.weights(weight, x) * log_p if self.needs_input_grad[1] else None
         return dx, dt, None
 
     def amounts(self, x, t, weight):
-        return self.weights(weight, x) * ((1 - self.smoothing) * t + self.smoothing / x.shape[1])
+        a = (1 - self.smoothing) * t + self.smoothing / x.shape[1] if self.smoothing else t
+        return a if weight is None else self.weights(weight, x) * a
 
 
 def cross_entropy(
@@ -304,13 +334,14 @@ def cross_entropy(
     if given.dtype.kind == "f":
         q = _fitted("cross_entropy", input, target)
         return SoftCrossEntropy(reduction, label_smoothing)(input, q, w)
-    labels = _labels(input, given, ignore_index)
-    if reduction == "mean" and device_of(labels) == "cpu" and not (labels >= 0).any():
+    labels, counts = _labels(input, given, ignore_index)
+    none_counts = not labels.size or (counts is not None and device_of(counts) == "cpu" and not counts.any())
+    if reduction == "mean" and none_counts:
         raise ValueError(
             f"cross_entropy: there is nothing to average: none of the {labels.size} labels counts "
             f"(ignore_index is {ignore_index})"
         )
-    return CrossEntropy(labels, reduction, label_smoothing)(input, w)
+    return CrossEntropy(labels, counts, reduction, label_smoothing)(input, w)
 
 
 def _class_weights(input: TensorLike, weight: TensorLike) -> Array:
@@ -323,25 +354,28 @@ def _class_weights(input: TensorLike, weight: TensorLike) -> Array:
     return to(array, input.dtype)
 
 
-def _labels(input: TensorLike, labels: Array, ignore_index: int) -> Array:
-    """`labels` on the device of input, with −1 for the ignored; the others must be classes."""
+def _labels(input: TensorLike, labels: Array, ignore_index: int) -> tuple[Array, Array | None]:
+    """`labels` on the device of input, classes, 0 for the ignored; and which count, None for all."""
     if tuple(labels.shape) != (input.shape[0], *input.shape[2:]):
         raise ValueError(
             "cross_entropy: target needs a label for each sample, or probabilities (floats) in the shape of "
             f"input; got input {tuple(input.shape)}, target {tuple(labels.shape)} of {labels.dtype}"
         )
-    xp = array_module(labels)
-    labels = to(labels, "int64")  # unsigned ones could not be −1
+    device = device_of(array_of(input))
     counts = labels != ignore_index
-    checked_indices("cross_entropy", labels, xp.where(counts, labels, 0), input.shape[1])
-    return to_device(xp.where(counts, labels, -1), device_of(array_of(input)))
+    all_count = device_of(labels) == "cpu" and bool(counts.all())
+    labels = to(labels if all_count else array_module(labels).where(counts, labels, 0), "int64")
+    checked_indices("cross_entropy", labels, labels, input.shape[1])
+    return to_device(labels, device), None if all_count else to_device(counts, device)
 
 
 def _rows(x: Array) -> Array:
     """(N, K, …) as (N·…, K): a sample or pixel in a row."""
-    return array_module(x).moveaxis(x, 1, -1).reshape(-1, x.shape[1])
+    return x if x.ndim == 2 else array_module(x).moveaxis(x, 1, -1).reshape(-1, x.shape[1])
 
 
 def _from_rows(rows: Array, shape: tuple[int, ...]) -> Array:
     """What `_rows` made of an array of this `shape`, back in it."""
+    if len(shape) == 2:
+        return rows
     return array_module(rows).moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
+from tinygrad_lite.backend import Array
 from tinygrad_lite.engine import Function
-from tinygrad_lite.ops.arguments import check_one_dtype
+from tinygrad_lite.kernels import matmul as plain
+from tinygrad_lite.kernels.cpu import matmul as cpu
+from tinygrad_lite.kernels.matmul import rows_of
+from tinygrad_lite.ops.arguments import check_one_dtype, kernels_for
 from tinygrad_lite.ops.reduce import sum
 from tinygrad_lite.ops.shape import reshape, squeeze, transpose, unsqueeze
 from tinygrad_lite.tensor import Tensor, TensorLike
+
+
+def _kernels(x: Array) -> ModuleType:
+    """The module of array functions for where x lives."""
+    return kernels_for(x, cpu, plain)
 
 
 class MatMul(Function):
@@ -19,11 +30,19 @@ class MatMul(Function):
     broadcasts = True  # the batch dimensions do
 
     def forward(self, a, b):
-        return a @ b
+        return _kernels(a).matmul(a, b)
 
     def backward(self, grad, a, b):
         da = grad @ transpose(b, -1, -2) if self.needs_input_grad[0] else None
         db = transpose(a, -1, -2) @ grad if self.needs_input_grad[1] else None
+        return da, db
+
+    def backward_fused(self, grad, a, b):
+        """Of one matrix b that meets a batch, the gradient is one product too, summed over the batch."""
+        kernels, (needs_a, needs_b) = _kernels(grad), self.needs_input_grad
+        da = kernels.matmul(grad, b.swapaxes(-1, -2)) if needs_a else None
+        left, right = (rows_of(a), rows_of(grad)) if b.ndim == 2 else (a, grad)
+        db = kernels.matmul(left.swapaxes(-1, -2), right) if needs_b else None
         return da, db
 
 
@@ -64,10 +83,7 @@ class Linear(Function):
             raise ValueError(f"linear: bias needs shape ({weight.shape[0]},); got {tuple(bias.shape)}")
         check_one_dtype("linear", input=x, weight=weight, bias=bias)
         self.shape = x.shape
-        out = x.reshape(-1, x.shape[-1]) @ weight.T
-        if bias is not None:
-            out += bias
-        return out.reshape(*x.shape[:-1], weight.shape[0])
+        return _kernels(x).linear(rows_of(x), weight, bias).reshape(*x.shape[:-1], weight.shape[0])
 
     def backward(self, grad, x, weight):
         G, X = reshape(grad, -1, grad.shape[-1]), reshape(x, -1, x.shape[-1])
@@ -75,6 +91,15 @@ class Linear(Function):
         dx = reshape(G @ weight, self.shape) if needs_x else None
         dweight = transpose(G, 0, 1) @ X if needs_weight else None
         dbias = sum(G, 0) if needs_bias else None
+        return dx, dweight, dbias
+
+    def backward_fused(self, grad, x, weight):
+        """The same products, by the kernels."""
+        kernels, G = _kernels(grad), rows_of(grad)
+        needs_x, needs_weight, needs_bias = self.needs_input_grad
+        dx = kernels.matmul(G, weight).reshape(self.shape) if needs_x else None
+        dweight = kernels.matmul(G.T, rows_of(x)) if needs_weight else None
+        dbias = kernels.column_sums(G) if needs_bias else None
         return dx, dweight, dbias
 
 

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from tinygrad_lite.backend import python_number
 from tinygrad_lite.engine import Function
+from tinygrad_lite.kernels import reduce as plain
+from tinygrad_lite.kernels.cpu import reduce as cpu
+from tinygrad_lite.ops.arguments import kernels_for
 from tinygrad_lite.ops.compare import ungraphed
 from tinygrad_lite.ops.elementwise import exp, to
 from tinygrad_lite.ops.index import gather
@@ -35,9 +38,8 @@ class _Reduction(Function):
         return self.dims
 
     def total(self, x):
-        """Σ x over `dims`; float16 is summed, and left, in float32, where 65,504 is not the end."""
-        wide = "float32" if x.dtype == "float16" else None
-        return x.sum(axis=self.dims, keepdims=self.keepdim, dtype=wide)
+        """Σ x over `dims`; of float16 in float32."""
+        return kernels_for(x, cpu, plain).total(x, self.dims, self.keepdim)
 
     def spread(self, reduced):
         """Something of the output's shape, repeated to the input's."""
@@ -235,7 +237,8 @@ class LogSumExp(_Reduction):
         dims = self.note(x)
         top = x.max(axis=dims, keepdims=True)
         top = self.xp.where(self.xp.isfinite(top), top, 0)
-        total = self.xp.log(self.xp.exp(x - top).sum(axis=dims, keepdims=True)) + top
+        z = x - top
+        total = self.xp.log(self.xp.exp(z, out=z).sum(axis=dims, keepdims=True)) + top
         return total if self.keepdim else total.reshape([n for i, n in enumerate(x.shape) if i not in dims])
 
     def backward(self, grad, x, output):

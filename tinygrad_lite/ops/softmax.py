@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
+from tinygrad_lite.backend import Array
 from tinygrad_lite.engine import Function
+from tinygrad_lite.kernels import softmax as plain
+from tinygrad_lite.kernels.cpu import softmax as cpu
+from tinygrad_lite.ops.arguments import kernels_for
 from tinygrad_lite.ops.elementwise import exp
 from tinygrad_lite.ops.reduce import sum
 from tinygrad_lite.ops.shape import dims_of
 from tinygrad_lite.tensor import Tensor, TensorLike
+
+
+def _kernels(x: Array) -> ModuleType:
+    """The module of array functions for where x lives."""
+    return kernels_for(x, cpu, plain)
 
 
 class Softmax(Function):
@@ -21,12 +32,14 @@ class Softmax(Function):
         self.dim = dim
 
     def forward(self, x):
-        (d,) = dims_of("softmax", self.dim, x.ndim)
-        e = self.xp.exp(x - x.max(axis=d, keepdims=True))
-        return e / e.sum(axis=d, keepdims=True)
+        (self.axis,) = dims_of("softmax", self.dim, x.ndim)
+        return _kernels(x).softmax(x, self.axis)
 
     def backward(self, grad, output):
         return output * (grad - sum(grad * output, self.dim, keepdim=True))
+
+    def backward_fused(self, grad, output):
+        return _kernels(grad).softmax_back(grad, output, self.axis)
 
 
 def softmax(x: TensorLike, dim: int) -> Tensor:
@@ -50,12 +63,14 @@ class LogSoftmax(Function):
         self.dim = dim
 
     def forward(self, x):
-        (d,) = dims_of("log_softmax", self.dim, x.ndim)
-        y = x - x.max(axis=d, keepdims=True)
-        return y - self.xp.log(self.xp.exp(y).sum(axis=d, keepdims=True))
+        (self.axis,) = dims_of("log_softmax", self.dim, x.ndim)
+        return _kernels(x).log_softmax(x, self.axis)
 
     def backward(self, grad, output):
         return grad - exp(output) * sum(grad, self.dim, keepdim=True)
+
+    def backward_fused(self, grad, output):
+        return _kernels(grad).log_softmax_back(grad, output, self.axis)
 
 
 def log_softmax(x: TensorLike, dim: int) -> Tensor:

@@ -7,6 +7,7 @@ CASES = [
     Case("matmul: a batch", lambda t, a, b: t.matmul(a, b), (normal(2, 3, 5), normal(2, 5, 4))),
     Case("matmul: batches broadcast", lambda t, a, b: a @ b, (normal(2, 1, 3, 5), normal(3, 5, 2))),
     Case("matmul: a matrix with a batch", lambda t, a, b: a @ b, (normal(3, 5), normal(2, 5, 4))),
+    Case("matmul: a batch with a matrix", lambda t, a, b: a @ b, (strided(normal(2, 3, 5)), normal(5, 4))),
     Case("matmul: vectors", lambda t, a, b: a @ b, (normal(5), normal(5))),
     Case("matmul: a vector and a batch", lambda t, a, b: a @ b, (normal(3), normal(2, 3, 5))),
     Case("matmul: a batch and a vector", lambda t, a, b: a @ b, (normal(2, 3, 5), normal(5))),

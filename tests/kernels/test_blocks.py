@@ -1,0 +1,110 @@
+"""Elementwise work in blocks: any shape, any strides, several inputs, threads; what comes out lies like x."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes
+
+from tinygrad_lite import set_num_threads, threads
+from tinygrad_lite.kernels.cpu import blocks
+from tinygrad_lite.kernels.cpu.blocks import in_blocks
+
+few = settings(max_examples=80, deadline=None)
+
+LAYOUTS = {
+    "contiguous": np.ascontiguousarray,
+    "last axis first": lambda x: np.moveaxis(np.ascontiguousarray(np.moveaxis(x, -1, 0)), 0, -1),
+    "second axis last": lambda x: np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1),
+    "backwards": lambda x: np.ascontiguousarray(x[..., ::-1])[..., ::-1],
+    "among others": lambda x: np.repeat(x, 2, axis=0)[::2],
+    "transposed": lambda x: np.ascontiguousarray(x.T).T,
+}
+layouts = st.sampled_from(sorted(LAYOUTS))
+shapes = array_shapes(min_dims=2, max_dims=4, min_side=0, max_side=5)
+
+
+@contextmanager
+def blocks_and_threads(number):
+    """Blocks of four elements, and work for each of so many threads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "BLOCK", 4)
+        patch.setattr(threads, "SMALL", 0)
+        patch.setattr(threads, "WORTH", 1)
+        set_num_threads(number)
+        try:
+            yield
+        finally:
+            set_num_threads(1)
+
+
+def lies_as(y, x):
+    """Whether y has the memory order that NumPy gives to results of x."""
+    steps = [
+        [s // array.itemsize for s, n in zip(array.strides, array.shape, strict=True) if n > 1]
+        for array in (y, np.empty_like(x))
+    ]
+    return y.size == 0 or steps[0] == steps[1]
+
+
+def sum_and_difference(a, b, total, difference, room):
+    np.multiply(b, -1, out=room)
+    np.add(a, b, out=total)
+    np.add(a, room, out=difference)
+
+
+def run(a, b, **options):
+    return in_blocks(sum_and_difference, a, b, passes=3, results=2, scratch=1, **options)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@few
+@given(shapes, layouts, layouts, st.booleans(), st.integers(0, 99))
+def test_every_element_meets_its_partner_in_any_two_layouts(number, shape, of_a, of_b, whole, seed):
+    values = np.random.default_rng(seed).standard_normal((2, *shape))
+    a, b = LAYOUTS[of_a](values[0]), LAYOUTS[of_b](values[1])
+    with blocks_and_threads(number):
+        total, difference = run(a, b, whole=whole)
+    np.testing.assert_array_equal(total, values[0] + values[1], strict=True)
+    np.testing.assert_array_equal(difference, values[0] - values[1], strict=True)
+    assert lies_as(total, a)
+    assert lies_as(difference, a)
+
+
+def test_a_broadcast_array_is_read_as_what_it_shows(rng):
+    column, full = np.broadcast_to(rng.standard_normal((7, 1, 1)), (7, 3, 2)), rng.standard_normal((7, 3, 2))
+    for a, b in ((column, full), (full, column), (column, column)):
+        with blocks_and_threads(3):
+            _, difference = run(a, b)
+        np.testing.assert_array_equal(difference, np.array(a) - np.array(b))
+
+
+@pytest.mark.parametrize("n", [3, 9])
+def test_float16_is_rounded_once(n):
+    def there_and_back(a, b, y):
+        np.add(a, b, out=y)
+        y -= 2048
+
+    with blocks_and_threads(3):
+        (y,) = in_blocks(there_and_back, np.full(n, 2048, "float16"), np.ones(n, "float16"), passes=2)
+    np.testing.assert_array_equal(y, np.ones(n, "float16"), strict=True)  # in float16 2048 + 1 is 2048
+
+
+@pytest.mark.parametrize(("number", "lengths"), [(1, [30]), (3, [10, 10, 10])])
+def test_a_block_has_four_elements_or_all_that_a_thread_has(number, lengths):
+    seen = []
+    with blocks_and_threads(number):
+        in_blocks(lambda x, y: seen.append(len(x)), np.zeros(30), passes=1, whole=True)
+        assert sorted(seen) == lengths
+        seen.clear()
+        in_blocks(lambda x, y: seen.append(len(x)), np.zeros(30), passes=1)
+    assert max(seen) == 4
+    assert sum(seen) == 30
+
+
+def test_little_work_wakes_no_thread(monkeypatch):
+    monkeypatch.setattr(threads, "in_runs", None)
+    (y,) = in_blocks(lambda x, y: np.copyto(y, x), np.ones(blocks.BLOCK + 1), passes=1)
+    assert y.all()
