@@ -1,143 +1,167 @@
-"""Normalization in few passes over the data: of channels (batch_norm, group_norm) and of rows (layer_norm).
+"""Normalization in plain array expressions for NumPy and CuPy: of channels, and of rows.
 
-Sums are products with a vector of ones, for which BLAS reads the data at the speed of memory. Where a short
-row, one number a channel, meets every pixel, several pixels are taken as one long row, and the short one is
-repeated.
+`kernels/cpu/norm.py` has the same functions for NumPy, in blocks and with fewer passes. Sums are products
+with ones, for which BLAS reads the data at the speed of memory.
+
+    x        (N, C, …)      the input; of layer_norm (M, D), rows
+    w, b     (C,)           weight and bias, or None; of layer_norm (D,)
+    m, v                    mean and variance: batch_norm (C,), group_norm (N, C), layer_norm (M, 1)
+    G        as x           the gradient of the output
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from tinygrad_lite.backend import Array, array_module
 
-LONG = 256  # the length from which on NumPy's loop over rows costs little
+MANY = 1 << 12  # float32 numbers whose sum, one by one, still is right to some 1e-7
 
-# -- over channels: data is (P, L, C), P places that are normalized apart, L pixels, C channels -----------
+# -- over channels: data is (P, L, C), P places that are normalized apart, L pixels, C channels ------------
+
+
+def batch_norm(x: Array, w: Array | None, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
+    """w·(x − m)/√(v + ε) + b, m and v of each channel over batch and pixels; and m and v."""
+    C, n = x.shape[1], x.size // x.shape[1]
+    data = channels_last(x).reshape(1, n, C)
+    y, m, v = _normalize(data, w, b, eps, lambda totals: totals / n)
+    return channels_second(y, x.shape), m[0], v[0]
+
+
+def batch_norm_back(
+    G: Array, x: Array, w: Array | None, m: Array, v: Array, eps: float
+) -> tuple[Array, Array, Array]:
+    """The gradients of x, w and b."""
+    C, n = x.shape[1], x.size // x.shape[1]
+    grad, data = (channels_last(a).reshape(1, n, C) for a in (G, x))
+    dx, dw, db = _normalize_back(grad, data, w, m[None], v[None], eps, lambda totals: totals / n)
+    return channels_second(dx, x.shape), dw, db
+
+
+def group_norm(
+    x: Array, groups: int, w: Array | None, b: Array | None, eps: float
+) -> tuple[Array, Array, Array]:
+    """w·(x − m)/√(v + ε) + b, m and v of each group of channels over a sample's pixels; and m and v."""
+    data = channels_last(x)
+    y, m, v = _normalize(data, w, b, eps, mean_of_group(data, groups))
+    return channels_second(y, x.shape), m, v
+
+
+def group_norm_back(
+    G: Array, x: Array, groups: int, w: Array | None, m: Array, v: Array, eps: float
+) -> tuple[Array, Array, Array]:
+    """The gradients of x, w and b."""
+    data = channels_last(x)
+    dx, dw, db = _normalize_back(channels_last(G), data, w, m, v, eps, mean_of_group(data, groups))
+    return channels_second(dx, x.shape), dw, db
+
+
+def affine(x: Array, scale: Array, shift: Array) -> Array:
+    """x·scale + shift, a number of each (C,) for a channel."""
+    y = channels_last(x) * scale
+    y += shift
+    return channels_second(y, x.shape)
 
 
 def channels_last(x: Array) -> Array:
-    """(N, C, ...) as (N, L, C), L pixels: a view if the channels are last in memory, else a copy."""
-    xp = array_module(x)
-    return xp.ascontiguousarray(xp.moveaxis(x, 1, -1)).reshape(x.shape[0], math.prod(x.shape[2:]), x.shape[1])
+    """(N, C, …) as (N, L, C), L pixels: a view if the channels are last in memory, else a copy."""
+    N, C, *size = x.shape
+    return array_module(x).ascontiguousarray(x.reshape(N, C, math.prod(size)).swapaxes(1, 2))
 
 
 def channels_second(data: Array, shape: tuple[int, ...]) -> Array:
     """What `channels_last` made of an array of this `shape`, back in it: a view."""
-    return array_module(data).moveaxis(data.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
+    N, C, *size = shape
+    last = len(size) + 1
+    return data.reshape(N, *size, C).transpose(0, last, *range(1, last))
 
 
-def widen(data: Array) -> Array:
-    """(P, L, C) as (P, L/k, k·C), with rows of LONG elements or somewhat more, where L allows it: a view."""
-    P, L, C = data.shape
-    enough = math.ceil(LONG / C)
-    k = next((k for k in range(enough, 4 * enough) if L % k == 0), 1) if enough < L else max(L, 1)
-    return data.reshape(P, L // k, k * C)
+def mean_of_group(data: Array, groups: int) -> Callable[[Array], Array]:
+    """From totals over pixels (P, C) to the mean of the group that each channel is in: (P, C)."""
+    L, C = data.shape[1:]
+    group = array_module(data).arange(C) // (C // groups)
+    is_same, n = (group[:, None] == group).astype(data.dtype), L * C // groups
+    return lambda totals: totals @ is_same / n
 
 
-def repeat(v: Array, wide: Array) -> Array:
-    """(P, C), a number for each channel, as the rows of `wide` meet them: (P, 1, k·C)."""
-    return array_module(v).tile(v[:, None], (1, 1, wide.shape[2] // v.shape[1]))
-
-
-def totals(data: Array) -> Array:
-    """Σ over pixels, for each place and channel: (P, C)."""
-    P, L, C = data.shape
-    return (array_module(data).ones((1, L), dtype=data.dtype) @ data).reshape(P, C)
-
-
-def over_groups(v: Array, groups: int) -> Array:
-    """(P, C) summed over each of `groups` runs of channels, and each sum given to its whole run: (P, C)."""
-    C = v.shape[1]
-    if groups == C:
-        return v
-    group = array_module(v).arange(C) // (C // groups)
-    return v @ (group[:, None] == group).astype(v.dtype)
-
-
-def scale_channels(data: Array, scale: Array, shift: Array) -> Array:
-    """x·scale + shift, a number of each (C,) for a channel."""
-    wide = widen(data)
-    y = wide * repeat(scale[None], wide)
-    y += repeat(shift[None], wide)
-    return y.reshape(data.shape)
-
-
-def normalize_channels(
-    x: Array, groups: int, weight: Array | None, bias: Array | None, eps: float
+def _normalize(
+    x: Array, w: Array | None, b: Array | None, eps: float, mean: Callable[[Array], Array]
 ) -> tuple[Array, Array, Array]:
-    """w·(x − m)/√(v + ε) + b; and m and v (P, C), mean and variance over a place's pixels and a group."""
-    n = x.shape[1] * x.shape[2] // groups
-    wide = widen(x)
-    m = over_groups(totals(x), groups) / n
-    y = wide - repeat(m, wide)
-    v = over_groups(totals((y * y).reshape(x.shape)), groups) / n
+    m = mean(_totals(x))
+    y = x - m[:, None]
+    v = mean(_totals(y * y))
     r = 1 / array_module(x).sqrt(v + eps)
-    y *= repeat(r if weight is None else r * weight, wide)
-    if bias is not None:
-        y += repeat(bias[None], wide)
-    return y.reshape(x.shape), m, v
+    y *= (r if w is None else r * w)[:, None]
+    if b is not None:
+        y += b
+    return y, m, v
 
 
-def normalize_channels_back(
-    G: Array, x: Array, groups: int, weight: Array | None, m: Array, v: Array, eps: float
+def _normalize_back(
+    G: Array, x: Array, w: Array | None, m: Array, v: Array, eps: float, mean: Callable[[Array], Array]
 ) -> tuple[Array, Array, Array]:
-    """What goes back to x; and Σ G·x̂ and Σ G over all but channels, which are the weight's and the bias's.
+    """With h = w·G, r = 1/√(v + ε) and x̂ = r·(x − m), dx is r·(h − mean h − x̂·mean h·x̂).
 
-    With h = w·G, r = 1/√(v + ε) and x̂ = r·(x − m) it is r·(h − mean h − x̂·mean h·x̂): for each channel one
-    number times G, one times x − m, and one more.
+    For each channel it is a number times G, one times x, and one more.
     """
-    n = x.shape[1] * x.shape[2] // groups
-    wide, G_wide = widen(x), widen(G)
-    w = 1 if weight is None else weight
     r = 1 / array_module(x).sqrt(v + eps)
-    d = wide - repeat(m, wide)
-    dweight = totals((G_wide * d).reshape(x.shape)) * r
-    dbias = totals(G)
-    d *= repeat(-r * r * over_groups(w * dweight, groups) / n, wide)
-    d += repeat(-r * over_groups(w * dbias, groups) / n, wide)
-    d += G_wide * repeat(r * w, wide)
-    return d.reshape(x.shape), dweight.sum(axis=0), dbias.sum(axis=0)
+    db = _totals(G)
+    dw = (_totals(G * x) - m * db) * r
+    h, hx = (db, dw) if w is None else (w * db, w * dw)
+    along_x = -r * r * mean(hx)
+    dx = x * along_x[:, None]
+    dx -= (r * mean(h) + along_x * m)[:, None]
+    dx += G * (r if w is None else r * w)[:, None]
+    return dx, dw.sum(axis=0), db.sum(axis=0)
 
 
-# -- over rows: data is (M, D), each row is normalized ----------------------------------------------------
+def _totals(data: Array) -> Array:
+    """Σ over pixels, for each place and channel: (P, C). No more than MANY are added one by one."""
+    P, L, C = data.shape
+    k = 1 if L <= MANY else math.gcd(L, 64)
+    sums = array_module(data).ones((1, L // k), dtype=data.dtype) @ data.reshape(P * k, L // k, C)
+    if k == 1:
+        return sums[:, 0]
+    return sums.reshape(P, k, C).sum(axis=1, dtype="float64").astype(data.dtype)
 
 
-def normalize_rows(
-    x: Array, weight: Array | None, bias: Array | None, eps: float
-) -> tuple[Array, Array, Array]:
-    """w·(x − m)/√(v + ε) + b; and m and v (M, 1), the mean and variance of each row."""
+# -- over rows: x is (M, D), each row is normalized -------------------------------------------------------
+
+
+def layer_norm(x: Array, w: Array | None, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
+    """w·(x − m)/√(v + ε) + b, m and v of each row; and m and v."""
     D = x.shape[1]
     ones = array_module(x).ones((D, 1), dtype=x.dtype)
     m = x @ ones / D
     y = x - m
     v = (y * y) @ ones / D
     y *= 1 / array_module(x).sqrt(v + eps)
-    if weight is not None:
-        y *= weight
-    if bias is not None:
-        y += bias
+    if w is not None:
+        y *= w
+    if b is not None:
+        y += b
     return y, m, v
 
 
-def normalize_rows_back(
-    G: Array, x: Array, weight: Array | None, m: Array, v: Array, eps: float
+def layer_norm_back(
+    G: Array, x: Array, w: Array | None, m: Array, v: Array, eps: float
 ) -> tuple[Array, Array, Array]:
-    """What goes back to x; and Σ G·x̂ and Σ G over the rows, which are the weight's and the bias's.
+    """The gradients of x, w and b.
 
-    With h = w·G, r = 1/√(v + ε) and x̂ = r·(x − m) it is r·(h − mean h − x̂·mean h·x̂); the means are products
+    With h = w·G, r = 1/√(v + ε) and x̂ = r·(x − m), dx is r·(h − mean h − x̂·mean h·x̂); the means are products
     of G and of G·x̂ with w/D.
     """
     xp = array_module(x)
     M, D = x.shape
-    w = xp.ones(D, dtype=x.dtype) if weight is None else weight
+    weight = xp.ones(D, dtype=x.dtype) if w is None else w
     r = 1 / xp.sqrt(v + eps)
     d = x - m
     Gd = G * d
-    dweight, dbias = r[:, 0] @ Gd, xp.ones(M, dtype=x.dtype) @ G
-    d *= r * r * (Gd @ w / D)[:, None]
-    d += (G @ w / D)[:, None]
-    dx = G * w
+    dw, db = r[:, 0] @ Gd, xp.ones(M, dtype=x.dtype) @ G
+    d *= r * r * (Gd @ weight / D)[:, None]
+    d += (G @ weight / D)[:, None]
+    dx = G * weight
     dx -= d
     dx *= r
-    return dx, dweight, dbias
+    return dx, dw, db

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from types import ModuleType
 
 from tinygrad_lite.backend import Array
 from tinygrad_lite.engine import Function
-from tinygrad_lite.kernels.norm import (
-    channels_last,
-    channels_second,
-    normalize_channels,
-    normalize_channels_back,
-    normalize_rows,
-    normalize_rows_back,
-    scale_channels,
-)
-from tinygrad_lite.ops.arguments import check_one_dtype
+from tinygrad_lite.kernels import norm as plain
+from tinygrad_lite.kernels.cpu import norm as cpu
+from tinygrad_lite.ops.arguments import array_of, check_one_dtype, kernels_for
 from tinygrad_lite.ops.elementwise import sqrt, to, where
 from tinygrad_lite.ops.reduce import mean, sum
 from tinygrad_lite.ops.shape import Dim, dims_of, reshape, sum_to_size
 from tinygrad_lite.tensor import Tensor, TensorLike
+
+
+def _kernels(x: Array) -> ModuleType:
+    """The module of array functions for where x lives."""
+    return kernels_for(x, cpu, plain)
+
 
 # -- by mean and variance ------------------------------------------------------------------------------
 
@@ -66,31 +66,30 @@ class BatchNorm(_Norm):
         C = x.shape[1]
         self.split, self.dims = x.shape, (0, *range(2, x.ndim))
         self.affine, self.given = (C, *[1] * (x.ndim - 2)), (C,)
-        data = channels_last(x).reshape(1, -1, C)
-        y, self.m, self.v = normalize_channels(data, C, weight, bias, self.eps)
-        return channels_second(y, x.shape)
+        y, self.m, self.v = _kernels(x).batch_norm(x, weight, bias, self.eps)
+        return y
 
     def backward_fused(self, grad, x, weight):
-        C = x.shape[1]
-        data, G = channels_last(x).reshape(1, -1, C), channels_last(grad).reshape(1, -1, C)
-        dx, dweight, dbias = normalize_channels_back(G, data, C, weight, self.m, self.v, self.eps)
-        return channels_second(dx, x.shape), dweight, dbias
+        return _kernels(x).batch_norm_back(grad, x, weight, self.m, self.v, self.eps)
 
 
-class ChannelAffine(Function):
-    """a·x + b with numbers a and b for each channel: what batch normalization is once m and v are constants.
+class FixedNorm(Function):
+    """y = w·x̂ + b, x̂ = r·x − s: batch normalization by constants, r = 1/√(v + ε) and s = r·m of each channel.
 
-    Gradient:  ∂L/∂x = a·G,  ∂L/∂a = Σ G·x,  ∂L/∂b = Σ G, over all but the channels.
-    Shapes:    (N, C, …), (C,), (C,) → (N, C, …), the channels last in memory.
+    Gradient:  ∂L/∂x = r·w·G,  ∂L/∂w = Σ G·x̂,  ∂L/∂b = Σ G, over all but the channels; none for r and s.
+    Shapes:    (N, C, …), (C,) or None, (C,) or None, (C,), (C,) → (N, C, …), the channels last in memory.
     """
 
-    def forward(self, x, a, b):
+    def forward(self, x, weight, bias, r, s):
         self.affine = (x.shape[1], *[1] * (x.ndim - 2))
-        return channels_second(scale_channels(channels_last(x).reshape(1, -1, x.shape[1]), a, b), x.shape)
+        scale, shift = (r, -s) if weight is None else (weight * r, -weight * s)
+        return _kernels(x).affine(x, scale, shift if bias is None else shift + bias)
 
-    def backward(self, grad, x, a):
-        da, db = sum_to_size(grad * x, self.affine), sum_to_size(grad, self.affine)
-        return grad * reshape(a, self.affine), reshape(da, a.shape), reshape(db, a.shape)
+    def backward(self, grad, x, weight, r, s):
+        scale = reshape(r if weight is None else weight * r, self.affine)
+        xhat = reshape(r, self.affine) * x - reshape(s, self.affine)
+        dweight, dbias = sum_to_size(grad * xhat, self.affine), sum_to_size(grad, self.affine)
+        return grad * scale, reshape(dweight, r.shape), reshape(dbias, r.shape), None, None
 
 
 def batch_norm(
@@ -139,8 +138,8 @@ def batch_norm(
         )
     norm = BatchNorm(eps)
     output = norm(input, weight, bias)
-    _move(running_mean, norm.m[0], momentum)
-    _move(running_var, norm.v[0] * (count / (count - 1)), momentum)
+    _move(running_mean, norm.m, momentum)
+    _move(running_var, norm.v * (count / (count - 1)), momentum)
     return output
 
 
@@ -152,13 +151,11 @@ def _by_running(
     bias: TensorLike | None,
     eps: float,
 ) -> Tensor:
-    """batch_norm with the running statistics, as a·x + b by channel."""
+    """batch_norm with the running statistics."""
     if running_mean is None or running_var is None:
         raise ValueError("batch_norm: needs running_mean and running_var unless training=True; got None")
-    r = (running_var + eps) ** -0.5
-    scale = r if weight is None else r * weight
-    shift = -running_mean * scale if bias is None else bias - running_mean * scale
-    return ChannelAffine()(input, to(scale, input.dtype), to(shift, input.dtype))
+    r = (array_of(running_var).astype(input.dtype) + eps) ** -0.5
+    return FixedNorm()(input, weight, bias, r, array_of(running_mean).astype(input.dtype) * r)
 
 
 def _move(running: Tensor | None, own: Array, momentum: float) -> None:
@@ -201,14 +198,11 @@ class GroupNorm(_Norm):
         size = C // self.num_groups
         self.split, self.dims = (N, self.num_groups, size, *pixels), tuple(range(2, x.ndim + 1))
         self.affine, self.given = (self.num_groups, size, *[1] * len(pixels)), (C,)
-        y, self.m, self.v = normalize_channels(channels_last(x), self.num_groups, weight, bias, self.eps)
-        return channels_second(y, x.shape)
+        y, self.m, self.v = _kernels(x).group_norm(x, self.num_groups, weight, bias, self.eps)
+        return y
 
     def backward_fused(self, grad, x, weight):
-        dx, dweight, dbias = normalize_channels_back(
-            channels_last(grad), channels_last(x), self.num_groups, weight, self.m, self.v, self.eps
-        )
-        return channels_second(dx, x.shape), dweight, dbias
+        return _kernels(x).group_norm_back(grad, x, self.num_groups, weight, self.m, self.v, self.eps)
 
 
 def group_norm(
@@ -253,13 +247,13 @@ class LayerNorm(_Norm):
     def forward(self, x, weight, bias):
         self.split, self.dims = x.shape, tuple(range(x.ndim - len(self.given), x.ndim))
         w, b = (None if p is None else p.reshape(-1) for p in (weight, bias))
-        y, self.m, self.v = normalize_rows(x.reshape(-1, math.prod(self.given)), w, b, self.eps)
+        y, self.m, self.v = _kernels(x).layer_norm(x.reshape(-1, math.prod(self.given)), w, b, self.eps)
         return y.reshape(x.shape)
 
     def backward_fused(self, grad, x, weight):
         width = math.prod(self.given)
         w = None if weight is None else weight.reshape(-1)
-        dx, dweight, dbias = normalize_rows_back(
+        dx, dweight, dbias = _kernels(x).layer_norm_back(
             grad.reshape(-1, width), x.reshape(-1, width), w, self.m, self.v, self.eps
         )
         return dx.reshape(x.shape), dweight.reshape(self.given), dbias.reshape(self.given)
