@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import tinygrad_lite as t
 from tinygrad_lite import Tensor
 from tinygrad_lite.nn import functional as F
+from tinygrad_lite.ops.activation import GELU, TanhGELU
 
 few = settings(max_examples=60, deadline=None)
 
@@ -35,6 +36,14 @@ def test_each_is_its_formula(x, name):
 def test_the_cheaper_gelu_is_close_to_gelu(x):
     x = Tensor(np.array(x))
     assert F.gelu(x, approximate="tanh").item() == pytest.approx(F.gelu(x).item(), abs=5e-4)
+
+
+@few
+@given(st.floats(-20, 20, width=32), st.sampled_from(sorted(FORMULAS)))
+def test_in_float32_each_is_its_formula(x, name):
+    y = getattr(F, name)(Tensor(np.array(x, "float32")))
+    assert y.dtype == "float32"
+    assert y.item() == pytest.approx(FORMULAS[name](x), rel=3e-7, abs=3e-7)
 
 
 def test_relu_has_derivative_zero_at_zero():
@@ -72,6 +81,41 @@ def test_no_elements_and_no_dimensions_are_fine(name):
     function = getattr(F, name)
     assert function(Tensor(np.zeros((0, 3)))).shape == (0, 3)
     assert function(Tensor(0.0)).shape == ()
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_gelu_has_no_slope_computed_where_no_gradient_is_wanted(approximate):
+    op = {"none": GELU, "tanh": TanhGELU}[approximate]
+    for wanted in (True, False):
+        node = op()
+        node(Tensor(np.ones(3, "float32"), requires_grad=wanted))
+        assert (node.slope is not None) == wanted
+
+
+@pytest.mark.parametrize("name", sorted(FORMULAS))
+def test_a_second_walk_over_the_same_graph_gives_the_same_gradient(name):
+    x = Tensor(np.linspace(-2, 2, 9, dtype="float32"), requires_grad=True)
+    y = 3 * getattr(F, name)(x).sum()
+    first, second = (t.grad(y, x, retain_graph=True)[0].tolist() for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("name", [*sorted(FORMULAS), "cheaper gelu"])
+def test_in_float32_too_the_fast_gradient_is_that_of_the_formula(name):
+    function = F.gelu if name == "cheaper gelu" else getattr(F, name)
+    options = {"approximate": "tanh"} if name == "cheaper gelu" else {}
+    x = Tensor(np.linspace(-8, 8, 2001, dtype="float32"), requires_grad=True)
+    y = function(x, **options).sum()
+    (fast,) = t.grad(y, x, retain_graph=True)
+    (formula,) = t.grad(y, x, create_graph=True)
+    np.testing.assert_allclose(fast.numpy(), formula.numpy(), atol=3e-6)
+
+
+def test_integers_stay_integers_in_relu_and_become_floats_elsewhere():
+    x = Tensor([-2, 0, 3])
+    assert F.relu(x).tolist() == [0, 0, 3]
+    assert F.relu(x).dtype == x.dtype
+    assert F.sigmoid(x).tolist() == pytest.approx([FORMULAS["sigmoid"](v) for v in (-2, 0, 3)])
 
 
 def test_another_approximation_is_refused():

@@ -51,6 +51,29 @@ def test_the_output_has_the_memory_layout_of_the_input():
     assert dropout(t.Tensor(np.ones((3, 4, 5), order="F"))).data.flags.f_contiguous
 
 
+def test_the_mask_does_not_depend_on_the_number_of_threads():
+    x = ones(500, 900)
+    masks = []
+    for number in (1, 3):
+        t.set_num_threads(number)
+        t.manual_seed(3)
+        masks.append(dropout(x).numpy())
+    t.set_num_threads(1)
+    np.testing.assert_array_equal(*masks)
+
+
+@pytest.mark.parametrize("p", [1e-4, 1 - 1e-4])
+def test_p_near_0_or_1_is_not_rounded_away(p):
+    t.manual_seed(0)
+    dropped = np.count_nonzero(dropout(ones(1000, 1000), p).numpy() == 0)
+    assert dropped == pytest.approx(1e6 * p, abs=5 * (1e6 * p * (1 - p)) ** 0.5)
+
+
+def test_integers_become_floats():
+    y = dropout(t.Tensor(np.full(1000, 3)), 0.5)
+    assert set(y.tolist()) == {0.0, 6.0}
+
+
 def test_without_training_or_for_p_0_it_is_the_input_itself():
     x = ones(3, 4)
     assert dropout(x, training=False) is x

@@ -28,26 +28,33 @@ def _large(u: Array) -> Array:
 
 @functools.cache
 def _coefficients(degree: int) -> tuple[tuple[float, ...], ...]:
-    """Chebyshev coefficients of both, from the values that Python's own erf has at the nodes."""
-    return tuple(tuple(np.polynomial.chebyshev.chebinterpolate(f, degree).tolist()) for f in (_small, _large))
+    """Coefficients of both in powers of u, from the values that Python's own erf has at Chebyshev's nodes.
+
+    In powers a step costs two passes instead of four; rounding loses nothing yet at these degrees.
+    """
+    chebyshev = np.polynomial.chebyshev
+    series = (chebyshev.chebinterpolate(f, degree) for f in (_small, _large))
+    return tuple(tuple(chebyshev.cheb2poly(c).tolist()) for c in series)
 
 
-def _clenshaw(coefficients: tuple[float, ...], u: Array) -> Array:
-    """Σ cₖ·Tₖ(u) by Clenshaw's recurrence."""
-    b1, b2 = u * 0, u * 0
-    for c in coefficients[:0:-1]:
-        b1, b2 = 2 * u * b1 - b2 + c, b1
-    return u * b1 - b2 + coefficients[0]
+def _polynomial(coefficients: tuple[float, ...], u: Array) -> Array:
+    """Σ cₖ·uᵏ by Horner's scheme, in place."""
+    total = u * coefficients[-1]
+    for c in coefficients[-2:0:-1]:
+        total += c
+        total *= u
+    total += coefficients[0]
+    return total
 
 
 def erf(x: Array) -> Array:
     """2/√π ∫₀ˣ e^(−t²) dt, elementwise; relative errors stay below 1e-14 in float64, 2e-7 in float32."""
     xp = array_module(x)
-    small, large = _coefficients(24 if x.dtype == "float64" else 8)
+    small, large = _coefficients(18 if x.dtype == "float64" else 7)
     a = xp.minimum(abs(x), END)
     inner = xp.minimum(a, SEAM)
-    below = inner * _clenshaw(small, 2 * inner * inner / SEAM**2 - 1)
+    below = inner * _polynomial(small, 2 * inner * inner / SEAM**2 - 1)
     outer = xp.maximum(a, SEAM)
     low, high = 1 / (1 + END), 1 / (1 + SEAM)
-    above = 1 - xp.exp(-outer * outer) * _clenshaw(large, 2 * (1 / (1 + outer) - low) / (high - low) - 1)
+    above = 1 - xp.exp(-outer * outer) * _polynomial(large, 2 * (1 / (1 + outer) - low) / (high - low) - 1)
     return xp.sign(x) * xp.where(a < SEAM, below, above)

@@ -22,7 +22,6 @@ def in_blocks(
     passes: int,
     results: int = 1,
     scratch: int = 0,
-    whole: bool = False,
 ) -> list[np.ndarray]:
     """Arrays like the first input that `compute` fills from the inputs, all of one shape, block by block.
 
@@ -33,7 +32,6 @@ def in_blocks(
         passes: what `compute` costs, in passes over an array; an exponential counts as four.
         results: how many.
         scratch: how many.
-        whole: give `compute` all at once, or each thread all of its share: enough for a single pass.
 
     Returns:
         The results, in memory as the first input is.
@@ -41,7 +39,7 @@ def in_blocks(
     first = inputs[0]
     if first.itemsize == 2:
         wide = [x.astype(np.float32) for x in inputs]
-        made = in_blocks(compute, *wide, passes=passes, results=results, scratch=scratch, whole=whole)
+        made = in_blocks(compute, *wide, passes=passes, results=results, scratch=scratch)
         return [y.astype(np.float16) for y in made]
     made = [np.empty_like(first) for _ in range(results)]
     if first.size <= BLOCK:
@@ -51,10 +49,9 @@ def in_blocks(
     rows = [x.transpose(order).reshape(-1) for x in (*inputs, *made)]  # views, but of inputs in other orders
 
     def work(start: int, stop: int) -> None:
-        block = stop - start if whole else BLOCK
-        room = [np.empty(min(block, stop - start), first.dtype) for _ in range(scratch)]
-        for i in range(start, stop, block):
-            j = min(i + block, stop)
+        room = [np.empty(min(BLOCK, stop - start), first.dtype) for _ in range(scratch)]
+        for i in range(start, stop, BLOCK):
+            j = min(i + BLOCK, stop)
             compute(*[row[i:j] for row in rows], *[free[: j - i] for free in room])
 
     cost = 8 * passes * first.size
@@ -67,4 +64,4 @@ def in_blocks(
 
 def memory_order(x: np.ndarray) -> list[int]:
     """The axes from the longest stride to the shortest: transposed to it, a dense array is C-contiguous."""
-    return sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    return sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
