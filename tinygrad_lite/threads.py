@@ -104,7 +104,7 @@ class _Blas:
     def threads_of_its_own(self) -> int:
         with self.lock:
             numbers = [library.get_num_threads() for library in self.libraries()]
-            return max([*numbers, *(number for _, number in self.before)], default=os.cpu_count() or 1)
+            return max([*numbers, *(number for _, number in self.before), 0]) or os.cpu_count() or 1
 
     def is_single(self) -> bool:
         """Whether BLAS has one thread anyway: then there is nothing to hold. Looked up every 10 ms."""
