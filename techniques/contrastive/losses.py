@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+from techniques.contrastive.kernels import log_sums, weighted_rows
 from tinygrad_lite import Function, Tensor, cat, exp, log_softmax, maximum, sqrt, sum, transpose, where
+from tinygrad_lite.backend import python_number
 from tinygrad_lite.tensor import TensorLike
 
 EPS = 1e-12  # a row shorter than this has no direction: it is divided by EPS, and gets no gradient
@@ -18,47 +20,39 @@ class NTXent(Function):
     Gradient:  G = (P − Y)/2N, with Y[i, i±N] = 1        cross-entropy through the softmax
                g = (G + Gᵀ)·u/τ                          s holds u on both sides
                ∂L/∂zᵢ = (gᵢ − uᵢ(uᵢ·gᵢ))/‖zᵢ‖            what points along uᵢ cannot turn uᵢ
-    Numerics:  sᵢᵢ is masked before the softmax, never subtracted after it; the largest of each row of s is
-               taken out before the exponential.
+    Numerics:  sᵢᵢ is masked, never subtracted after the sum. Neither s nor P is kept: blocks of them are
+               made forward, for the sums, and again in the fused backward; see `kernels.py`.
     Known:     equal rows give log(2N − 1); the length of a row does not matter.
     Source:    Chen et al. 2020, arXiv:2002.05709, equation (1).
     """
 
-    private = ("norm", "u", "P")
+    private = ("norm", "u", "lse")
 
     def __init__(self, temperature: float) -> None:
         self.temperature = temperature
 
     def forward(self, z):
-        rows = self.xp.arange(z.shape[0])
-        self.partner = (rows + z.shape[0] // 2) % z.shape[0]
-        self.diagonal, self.Y = rows[:, None] == rows, self.partner[:, None] == rows
+        self.num_rows, n = len(z), len(z) // 2
         self.norm = self.length(z)
         self.u = z / self.norm
-        s = (self.u / self.temperature) @ self.u.T
-        s[rows, rows] = -math.inf
-        s -= s.max(axis=1, keepdims=True)
-        matched = s[rows, self.partner]
-        self.P = self.xp.exp(s, out=s)  # P takes the memory of s: one array of 2N × 2N is enough
-        Z = self.P.sum(axis=1, keepdims=True)
-        self.P /= Z
-        return (self.xp.log(Z[:, 0]) - matched).mean()
+        self.lse = log_sums(self.u, self.temperature)
+        matched = (self.u[:n] * self.u[n:]).sum(axis=1)  # s[i, i±N]·τ, the same for both
+        return self.lse.mean() - matched.mean() / self.temperature
 
     def backward(self, grad, z):
         norm = self.length(z)
         u = z / norm
-        P = exp(self.log_probabilities(u))
-        G = (P - self.Y) / z.shape[0]
+        P, Y = exp(self.log_probabilities(u)), self.partners
+        G = (P - Y) / z.shape[0]
         g = (G + transpose(G, 0, 1)) @ u / self.temperature
         dz = (g - u * sum(u * g, 1, keepdim=True)) / norm
         return grad * where(norm > EPS, dz, 0)
 
     def backward_fused(self, grad):
-        u, P = self.u, self.P
-        g = P @ u
-        g += P.T @ u
-        g -= 2 * u[self.partner]  # (Y + Yᵀ)·u, for Y is symmetric
-        g *= grad / (len(u) * self.temperature)
+        u, n = self.u, self.num_rows // 2
+        g = weighted_rows(u, self.lse, self.temperature)
+        g -= 2 * self.xp.roll(u, n, axis=0)  # (Y + Yᵀ)·u, for Y is symmetric
+        g *= grad / (2 * n * self.temperature)
         g -= u * (u * g).sum(axis=1, keepdims=True)
         g /= self.norm
         return self.xp.where(self.norm > EPS, g, 0)
@@ -71,6 +65,17 @@ class NTXent(Function):
         """Log P: (2N, 2N), −∞ on the diagonal."""
         s = u @ transpose(u, 0, 1) / self.temperature
         return log_softmax(where(self.diagonal, -math.inf, s), 1)
+
+    @property
+    def diagonal(self):
+        """Where j = i: (2N, 2N)."""
+        rows = self.xp.arange(self.num_rows)
+        return rows[:, None] == rows
+
+    @property
+    def partners(self):
+        """Where j = i±N: (2N, 2N)."""
+        return self.xp.roll(self.diagonal, self.num_rows // 2, axis=1)
 
 
 def nt_xent(z1: TensorLike, z2: TensorLike, temperature: float = 0.5) -> Tensor:
@@ -94,4 +99,4 @@ def nt_xent(z1: TensorLike, z2: TensorLike, temperature: float = 0.5) -> Tensor:
         )
     if not temperature > 0:
         raise ValueError(f"nt_xent: temperature must be positive; got {temperature}")
-    return NTXent(temperature)(cat([z1, z2]))
+    return NTXent(python_number(temperature))(cat([z1, z2]))

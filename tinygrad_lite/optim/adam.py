@@ -29,6 +29,8 @@ class Adam(Optimizer):
         ValueError, TypeError: see `Optimizer`.
     """
 
+    elementwise = True
+
     def __init__(
         self,
         params: Params,
@@ -50,7 +52,7 @@ class Adam(Optimizer):
         eps: float,
         weight_decay: float,
     ) -> None:
-        """One step of one parameter."""
+        """One step of the elements p."""
         xp = array_module(p)
         if not state:
             state.update(step=0, exp_avg=xp.zeros_like(p), exp_avg_sq=xp.zeros_like(p))
@@ -63,11 +65,13 @@ class Adam(Optimizer):
         m += (1 - beta1) * g
         v *= beta2
         v += (1 - beta2) * g * g
-        # The corrections are numbers: two divisions of arrays less.
+        # The corrections are numbers, and go to lr and ε instead of the arrays (section 2 of the paper).
+        c = math.sqrt(1 - beta2**t)
         root = xp.sqrt(v)
-        root *= 1 / math.sqrt(1 - beta2**t)
-        root += eps
-        p -= lr / (1 - beta1**t) * m / root
+        root += c * eps
+        change = m / root
+        change *= c * lr / (1 - beta1**t)
+        p -= change
 
 
 class AdamW(Adam):
@@ -97,6 +101,6 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
     def update(self, p: Array, g: Array, state: dict[str, Any], **options: Any) -> None:
-        """One step of one parameter."""
+        """One step of the elements p."""
         p *= 1 - options["lr"] * options["weight_decay"]
         super().update(p, g, state, **{**options, "weight_decay": 0.0})

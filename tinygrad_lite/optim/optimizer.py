@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from tinygrad_lite.backend import is_array, to_device
+from tinygrad_lite.backend import Array, is_array, to_device
+from tinygrad_lite.optim.flat import Alone, Joined, divided, same
 from tinygrad_lite.tensor import Tensor
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
@@ -19,7 +21,11 @@ class Optimizer:
 
     A subclass hands its options to `super().__init__` and has `update(self, p, g, state, **options)`, which
     changes the array p of one parameter in place, by its gradient g, by what the dict `state` keeps of the
-    steps before, and by the options of its group.
+    steps before, and by the options of its group. The first step of a parameter finds `state` empty.
+
+    Class attributes:
+        elementwise: `update` treats each element by itself, and keeps arrays like p and the number `step`. On
+            the CPU it is then given flat arrays: of many small parameters in one, or a part of a large one.
 
     Attributes:
         param_groups: a dict for each group, of `params` and the options; these may be changed between steps.
@@ -31,6 +37,7 @@ class Optimizer:
             the optimizer does not have, or that make no sense.
     """
 
+    elementwise: ClassVar[bool] = False
     update: Callable[..., None]
 
     def __init__(self, params: Params, **defaults: Any) -> None:
@@ -45,6 +52,7 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
+        self._last: dict[int, tuple[list[Tensor], list[Alone | Joined]]] = {}  # by group, what was updated
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
             self.add_param_group(group)
 
@@ -94,6 +102,10 @@ class Optimizer:
     def _parameters(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copy and pickle take: all but views of arrays, which would not show the copies of these."""
+        return {**vars(self), "_last": {}}
+
     # -- a step ------------------------------------------------------------------------------------------
 
     def zero_grad(self) -> None:
@@ -102,21 +114,36 @@ class Optimizer:
             p.grad = None
 
     def step(self) -> None:
-        """Update every parameter that has a gradient, in place."""
-        for group in self.param_groups:
-            options = {name: value for name, value in group.items() if name != "params"}
-            for p in group["params"]:
-                if p.grad is not None:
-                    self._check_gradient(p)
-                    self.update(p.data, p.grad.data, self.state.setdefault(p, {}), **options)
-                    p.bump_version()
+        """Update every parameter that has a gradient, in place.
 
-    def _check_gradient(self, p: Tensor) -> None:
-        """`backward` leaves a fitting Tensor in `.grad`; who sets it by hand may not."""
-        g = p.grad
-        if not isinstance(g, Tensor) or g.shape != p.shape or g.dtype != p.dtype:
+        Raises:
+            TypeError: for a gradient that does not fit its parameter. Nothing is changed then.
+        """
+        gradients = {p: self._gradient(p) for p in self._parameters() if p.grad is not None}
+        for i, group in enumerate(self.param_groups):
+            options = {name: value for name, value in group.items() if name != "params"}
+            update = partial(self.update, **options)
+            for part in self._parts(i, [p for p in group["params"] if p in gradients]):
+                part.update(gradients, update)
+        for p in gradients:
+            p.bump_version()
+
+    def _parts(self, i: int, params: list[Tensor]) -> list[Alone | Joined]:
+        """Those of group i that have a gradient, as they are updated; as last time, if nothing is new."""
+        before, parts = self._last.get(i, ([], []))
+        if not (same(before, params) and all(part.is_current(self.state) for part in parts)):
+            states = [self.state.setdefault(p, {}) for p in params]
+            parts = divided(params, states) if self.elementwise else list(map(Alone, params, states))
+            self._last[i] = params, parts
+        return parts
+
+    def _gradient(self, p: Tensor) -> Array:
+        """The array of its gradient. `backward` leaves one that fits; who sets it by hand may not."""
+        g, array = p.grad, p.data
+        if not isinstance(g, Tensor) or g.data.shape != array.shape or g.data.dtype != array.dtype:
             got = f"{g.shape}, {g.dtype}" if isinstance(g, Tensor) else f"a {type(g).__name__}"
             raise TypeError(f"{self._name}: .grad must be a Tensor of shape {p.shape}, {p.dtype}; got {got}")
+        return g.data
 
     # -- its state ---------------------------------------------------------------------------------------
 

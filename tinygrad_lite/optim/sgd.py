@@ -30,6 +30,8 @@ class SGD(Optimizer):
         ValueError, TypeError: see `Optimizer`; and for nesterov without momentum, or with dampening.
     """
 
+    elementwise = True
+
     def __init__(
         self,
         params: Params,
@@ -69,7 +71,7 @@ class SGD(Optimizer):
         weight_decay: float,
         nesterov: bool,
     ) -> None:
-        """One step of one parameter."""
+        """One step of the elements p."""
         if weight_decay:
             g = g + weight_decay * p
         if momentum:

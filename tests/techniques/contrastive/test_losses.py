@@ -72,6 +72,13 @@ def test_one_sample_alone_has_no_rival_so_loss_and_gradient_are_0(rng):
         np.testing.assert_allclose(g, 0, atol=1e-15)
 
 
+def test_a_temperature_of_numpy_leaves_float32_as_it_is(views):
+    z1, z2 = (Tensor(z.astype("float32"), requires_grad=True) for z in views)
+    loss = nt_xent(z1, z2, np.float64(0.5))
+    loss.backward()
+    assert loss.dtype == z1.grad.dtype == "float32"
+
+
 def test_the_default_temperature_is_one_half(views):
     assert nt_xent(*map(Tensor, views)).item() == value(*views, temperature=0.5)
 
