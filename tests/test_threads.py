@@ -23,7 +23,8 @@ def three_threads():
 
 
 @pytest.fixture
-def blas_with_two_threads():
+def blas_with_two_threads(monkeypatch):
+    monkeypatch.setattr(threads.one_blas_thread, "single_until", 0.0)
     with threadpoolctl.threadpool_limits(limits=2, user_api="blas"):
         yield
 
@@ -79,11 +80,24 @@ def test_helpers_heed_the_callers_errstate(three_threads):
 
 
 def test_users_of_one_blas_limit_do_not_undo_each_other(blas_with_two_threads):
-    with threads._blas:
-        with threads._blas:
+    with threads.one_blas_thread:
+        with threads.one_blas_thread:
             pass
         assert max(blas_threads()) == 1
     assert max(blas_threads()) == 2
+
+
+def test_a_kernel_that_is_decorated_has_one_blas_thread(blas_with_two_threads):
+    assert max(threads.one_blas_thread(blas_threads)()) == 1
+    assert max(blas_threads()) == 2
+
+
+def test_that_blas_has_one_thread_is_believed_for_a_moment_only(monkeypatch):
+    monkeypatch.setattr(threads, "LOOK_AGAIN", 0)
+    with threads.one_blas_thread:
+        pass
+    with threadpoolctl.threadpool_limits(limits=2, user_api="blas"), threads.one_blas_thread:
+        assert max(blas_threads()) == 1
 
 
 def test_the_number_of_threads_can_be_set_and_leaves_blas_alone(blas_with_two_threads):

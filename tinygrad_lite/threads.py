@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ContextDecorator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -21,13 +22,14 @@ T = TypeVar("T")
 MOST_BY_DEFAULT = 4  # Python code between NumPy's calls holds a lock: further threads would wait for it
 WORTH = 1 << 21  # multiply-adds for which a thread is woken: about 50 µs, as long as it takes to wake it
 SMALL = 1 << 18  # multiply-adds up to which OpenBLAS uses one thread anyway
+LOOK_AGAIN = 0.01  # seconds: asking BLAS takes as long as a small operation
 
 _chosen: int | None = None
 
 
 def num_threads() -> int:
     """How many threads an operation may use: what `set_num_threads` said, else as many as BLAS, at most 4."""
-    return _chosen or min(_blas.threads_of_its_own(), MOST_BY_DEFAULT)
+    return _chosen or min(one_blas_thread.threads_of_its_own(), MOST_BY_DEFAULT)
 
 
 def set_num_threads(n: int) -> None:
@@ -60,11 +62,8 @@ def in_runs(work: Callable[[int, int], T], n: int, cost: float, unit: int = 1) -
     if cost < SMALL:
         return [work(0, n)]
     count = min(int(cost // WORTH), -(-n // unit))
-    count = 1 if count < 2 else min(count, num_threads())
-    if count < 2 and _blas.is_single():
-        return [work(0, n)]
-    with _blas:
-        if count < 2:
+    with one_blas_thread:
+        if count < 2 or (count := min(count, num_threads())) < 2:
             return [work(0, n)]
         ends = [min(n, unit * (-(-n // unit) * i // count)) for i in range(count + 1)]
         helped = [
@@ -83,15 +82,15 @@ def in_runs(work: Callable[[int, int], T], n: int, cost: float, unit: int = 1) -
 # -- BLAS ------------------------------------------------------------------------------------------------
 
 
-class _Blas:
-    """A context in which BLAS uses one thread; it may be entered by several threads at a time."""
+class _OneBlasThread(ContextDecorator):
+    """See `one_blas_thread`; several threads may be in it at a time, and one several times."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.inside = 0
         self.found: list[Any] | None = None
         self.before: list[tuple[Any, int]] = []  # the libraries that were limited, and their threads
-        self.single_until = 0.0
+        self.single_until = 0.0  # when it is to be looked up again, after BLAS was found to have one thread
 
     def libraries(self) -> list[Any]:
         if self.found is None:
@@ -106,22 +105,20 @@ class _Blas:
             numbers = [library.get_num_threads() for library in self.libraries()]
             return max([*numbers, *(number for _, number in self.before), 0]) or os.cpu_count() or 1
 
-    def is_single(self) -> bool:
-        """Whether BLAS has one thread anyway: then there is nothing to hold. Looked up every 10 ms."""
-        now = time.perf_counter()
-        if now > self.single_until and self.threads_of_its_own() == 1:
-            self.single_until = now + 0.01
-        return now < self.single_until
-
     def __enter__(self) -> None:
         with self.lock:
             self.inside += 1
-            if self.inside == 1:
-                for library in self.libraries():
-                    number = library.get_num_threads()
-                    if number != 1:
-                        library.set_num_threads(1)
-                        self.before.append((library, number))
+            if self.inside == 1 and time.perf_counter() > self.single_until:
+                self.limit()
+
+    def limit(self) -> None:
+        for library in self.libraries():
+            number = library.get_num_threads()
+            if number != 1:
+                library.set_num_threads(1)
+                self.before.append((library, number))
+        if not self.before:
+            self.single_until = time.perf_counter() + LOOK_AGAIN
 
     def __exit__(self, *_: object) -> None:
         with self.lock:
@@ -132,7 +129,12 @@ class _Blas:
                 self.before.clear()
 
 
-_blas = _Blas()
+one_blas_thread = _OneBlasThread()
+"""A context, and a decorator, in which BLAS has one thread; `in_runs` is in it by itself.
+
+A kernel that calls BLAS outside of runs needs it too: BLAS cuts even a sum of 10,000 numbers in two, and then
+its threads spin for some 20 ms, on a core that helpers could use.
+"""
 
 # -- helper threads --------------------------------------------------------------------------------------
 

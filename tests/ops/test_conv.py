@@ -1,7 +1,6 @@
-"""Convolution: against loops, its two kernels against each other, known values, laws, messages."""
+"""Convolution: against loops, known values, laws, messages."""
 
 import itertools
-from math import prod
 
 import numpy as np
 import pytest
@@ -9,8 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lite as t
-from tinygrad_lite.kernels import conv as plain
-from tinygrad_lite.kernels.cpu import conv as cpu
 from tinygrad_lite.kernels.windows import windows_of
 from tinygrad_lite.nn.functional import conv2d
 
@@ -85,26 +82,6 @@ def test_value_and_gradients_agree_with_loops(convolution):
     found = (y, *t.grad(y, leaves, g))
     for ours, loops in zip(found, by_loops(x, w, b, g, *options), strict=True):
         close(ours.numpy(), loops)
-
-
-@given(convolutions(), st.sampled_from([1, 500, cpu.BLOCK_BYTES]))
-@settings(max_examples=100, deadline=None)
-def test_the_kernel_for_numpy_agrees_with_the_plain_one(convolution, block_bytes):
-    (x, w, b, g), (stride, padding, dilation, groups) = convolution
-    windows = windows_of("conv2d", x.shape[2:], w.shape[2:], stride, padding, dilation)
-
-    def everything(kernels):
-        yield kernels.convolve(x, w, b, windows, groups)
-        yield kernels.convolve(x, w, None, windows, groups)
-        yield kernels.input_gradient(g, w, windows, groups)
-        yield kernels.weight_gradient(g, x, windows, groups)
-        yield from kernels.gradients(g, x, w, windows, groups)
-        yield kernels.bias_gradient(g)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cpu, "BLOCK_BYTES", block_bytes)
-        for fast, slow in zip(everything(cpu), everything(plain), strict=True):
-            close(fast, slow)
 
 
 @pytest.mark.parametrize("wanted", [c for k in (1, 2, 3) for c in itertools.combinations(range(3), k)])
@@ -194,14 +171,6 @@ def test_results_lie_channels_last_so_that_the_next_convolution_need_not_copy(rn
     y.sum().backward()
     assert y.data.transpose(0, 2, 3, 1).flags.c_contiguous
     assert x.grad.data.transpose(0, 2, 3, 1).flags.c_contiguous
-
-
-def test_columns_are_made_for_some_images_at_a_time(rng, monkeypatch):
-    x, w = rng.standard_normal((7, 2, 4, 4)), rng.standard_normal((3, 2, 3, 3))
-    windows = windows_of("conv2d", (4, 4), (3, 3), padding=1)
-    monkeypatch.setattr(cpu, "BLOCK_BYTES", 3 * prod((*windows.grid, *w.shape[1:])) * x.itemsize)
-    blocks = [(images.stop - images.start) for images, _, _ in cpu._blocks_of_columns(x, windows, 1)]
-    assert blocks == [2, 2, 3]
 
 
 # -- messages ------------------------------------------------------------------------------------------

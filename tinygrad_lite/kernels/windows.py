@@ -43,16 +43,18 @@ class Windows(NamedTuple):
     @property
     def grid(self) -> Pair:
         """How many windows there are, in each direction; below 1 where the padded image holds none."""
-        rows, columns = (
-            (length - reach - 1) // step + 1
-            for length, reach, step in zip(self.padded, self.reach, self.stride, strict=True)
-        )
-        return rows, columns
+        (height, width), (down, right), (step_y, step_x) = self.padded, self.reach, self.stride
+        return (height - down - 1) // step_y + 1, (width - right - 1) // step_x + 1
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether there is any padding."""
+        return self.padding != ((0, 0), (0, 0))
 
     @property
     def are_pixels(self) -> bool:
         """Whether each window is one pixel, and each pixel a window."""
-        return self.kernel == self.stride == (1, 1) and self.padded == self.size
+        return self.kernel == self.stride == (1, 1) and not self.is_padded
 
     @property
     def keep_size(self) -> bool:
@@ -71,6 +73,33 @@ class Windows(NamedTuple):
         padding = ((rows - top, rows - bottom), (columns - left, columns - right))
         return self._replace(size=self.grid, padding=padding)
 
+    def phases(self) -> Iterator[tuple[tuple, tuple, Windows]]:
+        """Without dilation: `mirrored` for any stride s, once for each class of pixels that lie s apart.
+
+        Pixel i = s·u + r lies under each s-th tap, a = f + s·b, and that is in window u + (r + p − f)/s − b.
+        So with b counted from the last, as before, a smaller kernel slides over windows by steps of 1.
+
+        Yields:
+            The pixels, and their taps from last to first, as keys for the last two dimensions; and windows
+            over the grid of windows, one for each pixel, with a kernel of 0 where no tap meets the pixels.
+        """
+        for row_pixels, row_taps, kh, row_padding in self._phases(0):
+            for column_pixels, column_taps, kw, column_padding in self._phases(1):
+                windows = Windows(self.grid, (kh, kw), padding=(row_padding, column_padding))
+                yield (..., row_pixels, column_pixels), (..., row_taps, column_taps), windows
+
+    def _phases(self, axis: int) -> list[tuple[slice, slice, int, Pair]]:
+        """Along one axis, for each class: the pixels, the taps, how many, and the padding of the grid."""
+        step, size, before, found = self.stride[axis], self.size[axis], self.padding[axis][0], []
+        for first in range(min(step, size)):
+            first_tap = (first + before) % step
+            count = len(range(first_tap, self.kernel[axis], step))
+            last_tap = first_tap + step * (count - 1)
+            start = count - 1 - (first + before - first_tap) // step
+            end = len(range(first, size, step)) + count - 1 - start - self.grid[axis]
+            found.append((slice(first, None, step), slice(last_tap, None, -step), count, (start, end)))
+        return found
+
     def taps(self) -> Iterator[tuple[tuple, tuple]]:
         """For each tap, in order: the places in the grid of windows where it lies on a pixel, and the pixels.
 
@@ -83,11 +112,11 @@ class Windows(NamedTuple):
 
     def _meetings(self, axis: int) -> list[tuple[slice, slice]]:
         """Along one axis, for each tap: the places and the pixels."""
-        step, last, found = self.stride[axis], self.size[axis] - 1, []
+        step, last, grid, found = self.stride[axis], self.size[axis] - 1, self.grid[axis], []
         for tap in range(self.kernel[axis]):
             offset = tap * self.dilation[axis] - self.padding[axis][0]  # it lies on pixels i·step + offset
             low = max(0, -(offset // step))
-            high = max(low, min(self.grid[axis], (last - offset) // step + 1))
+            high = max(low, min(grid, (last - offset) // step + 1))
             start = low * step + offset
             found.append((slice(low, high), slice(start, start + (high - low) * step, step)))
         return found

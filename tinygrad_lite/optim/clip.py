@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygrad_lite.backend import array_module
 from tinygrad_lite.tensor import Tensor
+from tinygrad_lite.threads import one_blas_thread
 
 
 def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> Tensor:
@@ -30,10 +31,9 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> T
     if not gradients:
         return Tensor(0.0)
     xp = array_module(gradients[0].data)
-    order = (
-        "K" if xp is np else "C"
-    )  # any will do: the one in memory, which CuPy does not know, needs no copy
-    norm = xp.sqrt(sum(xp.vdot(flat, flat) for flat in (g.data.ravel(order) for g in gradients)))
+    order = "K" if xp is np else "C"  # in the order of memory nothing is copied; CuPy knows no "K"
+    with one_blas_thread:
+        norm = xp.sqrt(sum(xp.vdot(flat, flat) for flat in (g.data.ravel(order) for g in gradients)))
     factor = xp.minimum(max_norm / (norm + 1e-6), 1.0)
     for g in gradients:
         g.data *= factor

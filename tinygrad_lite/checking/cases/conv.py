@@ -43,6 +43,11 @@ CASES = [
         (normal(2, 3, 3, 4), normal(2, 3, 1, 1)),
     ),
     Case(
+        "conv2d: stride 3, and pixels in no window",
+        lambda t, x, w: t.nn.functional.conv2d(x, w, stride=3, padding=1),
+        (normal(2, 2, 7, 5), normal(3, 2, 2, 2)),
+    ),
+    Case(
         "conv2d: no images",
         lambda t, x, w, b: t.nn.functional.conv2d(x, w, b, padding=1),
         (normal(0, 2, 4, 3), normal(3, 2, 3, 3), normal(3)),

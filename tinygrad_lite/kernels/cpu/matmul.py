@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_lite.kernels import matmul as plain
-from tinygrad_lite.threads import SMALL, WORTH, in_runs
+from tinygrad_lite.threads import SMALL, WORTH, in_runs, one_blas_thread
 
 ROWS = 16  # a run of rows begins at a multiple of it: BLAS computes so many at once
 
@@ -37,6 +37,7 @@ def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
     return y
 
 
+@one_blas_thread
 def column_sums(g: np.ndarray) -> np.ndarray:
     """(n, m) → (m,): as a product with ones it takes a third of the time of a sum over rows."""
     return np.ones(len(g), g.dtype) @ g

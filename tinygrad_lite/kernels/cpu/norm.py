@@ -25,7 +25,7 @@ import numpy as np
 
 from tinygrad_lite.kernels import norm as plain
 from tinygrad_lite.kernels.norm import channels_last, channels_second, mean_of_group
-from tinygrad_lite.threads import in_runs
+from tinygrad_lite.threads import in_runs, one_blas_thread
 
 BLOCK = 1 << 18  # elements at a time; of fewer, what a call of NumPy costs would tell
 LONG = 1 << 10  # elements in a long row
@@ -37,6 +37,7 @@ Results = tuple[np.ndarray, np.ndarray, np.ndarray]
 # -- over the batch: pixels are the rows of a matrix -------------------------------------------------------
 
 
+@one_blas_thread
 @np.errstate()
 def batch_norm(x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, eps: float) -> Results:
     """w·(x − m)/√(v + ε) + b; and m and v. Reads x once, for y = x − o and its sums; then y goes on in place.
@@ -67,6 +68,7 @@ def batch_norm(x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, eps: f
     return channels_second(y, x.shape), (origin + d).astype(x.dtype), v.astype(x.dtype)
 
 
+@one_blas_thread
 @np.errstate()
 def batch_norm_back(
     G: np.ndarray, x: np.ndarray, w: np.ndarray | None, m: np.ndarray, v: np.ndarray, eps: float
@@ -102,6 +104,7 @@ def batch_norm_back(
     return channels_second(dx, x.shape), dw.astype(x.dtype), db.astype(x.dtype)
 
 
+@one_blas_thread
 @np.errstate()
 def affine(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """x·scale + shift, a number of each (C,) for a channel."""
@@ -140,6 +143,7 @@ def _totals(k: int, *matrices: np.ndarray) -> np.ndarray:
 # -- over groups of channels of an image -------------------------------------------------------------------
 
 
+@one_blas_thread
 @np.errstate()
 def group_norm(x: np.ndarray, groups: int, w: np.ndarray | None, b: np.ndarray | None, eps: float) -> Results:
     """w·(x − m)/√(v + ε) + b; and m and v. A block of images is read once and written once."""
@@ -169,6 +173,7 @@ def group_norm(x: np.ndarray, groups: int, w: np.ndarray | None, b: np.ndarray |
     return channels_second(y, x.shape), m, v
 
 
+@one_blas_thread
 @np.errstate()
 def group_norm_back(
     G: np.ndarray, x: np.ndarray, groups: int, w: np.ndarray | None, m: np.ndarray, v: np.ndarray, eps: float
@@ -205,6 +210,7 @@ def group_norm_back(
 # -- over rows ---------------------------------------------------------------------------------------------
 
 
+@one_blas_thread
 @np.errstate()
 def layer_norm(x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, eps: float) -> Results:
     """w·(x − m)/√(v + ε) + b; and m and v, of each row of x (M, D)."""
@@ -230,6 +236,7 @@ def layer_norm(x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, eps: f
     return y, m, v
 
 
+@one_blas_thread
 @np.errstate()
 def layer_norm_back(
     G: np.ndarray, x: np.ndarray, w: np.ndarray | None, m: np.ndarray, v: np.ndarray, eps: float

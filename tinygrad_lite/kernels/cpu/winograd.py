@@ -37,7 +37,7 @@ from typing import TypeVar
 import numpy as np
 
 from tinygrad_lite.kernels.windows import Pair, Windows
-from tinygrad_lite.threads import in_runs
+from tinygrad_lite.threads import in_runs, one_blas_thread
 
 T = TypeVar("T")
 
@@ -75,16 +75,19 @@ def pays(windows: Windows, c: int, o: int, n: int) -> bool:
     return is_such and min(c, o) >= 24 and places >= 3 * tiles and tiles >= 32 and tiles * c * o >= 1 << 18
 
 
+@one_blas_thread
 def convolve(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, windows: Windows) -> np.ndarray:
     """w ⋆ x + b: (n, c, h, w), (o, c, 3, 3), (o,) → (n, o, rows, columns), channels-last in memory."""
     return _convolve(x, _transformed(w, GG), b, windows)
 
 
+@one_blas_thread
 def input_gradient(g: np.ndarray, w: np.ndarray, windows: Windows) -> np.ndarray:
     """dx: a convolution of g with the mirrored weights."""
     return _convolve(g, _mirrored(w), None, windows.mirrored)
 
 
+@one_blas_thread
 def weight_gradient(g: np.ndarray, x: np.ndarray, windows: Windows) -> np.ndarray:
     """dw, (o, c, 3, 3)."""
     back = windows.mirrored
@@ -95,6 +98,7 @@ def weight_gradient(g: np.ndarray, x: np.ndarray, windows: Windows) -> np.ndarra
     return _from_transformed(_summed(of_block, g, x.shape[1], back))
 
 
+@one_blas_thread
 def gradients(g: np.ndarray, x: np.ndarray, w: np.ndarray, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
     """(dx, dw), from the same tiles of g."""
     back, U = windows.mirrored, _mirrored(w)
