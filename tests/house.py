@@ -239,7 +239,9 @@ def _is_open_to(module: str, i: Import) -> bool:
 SHARED_ATTRIBUTES = ("shape", "ndim", "dtype")
 FOR_INTEGERS = ("len", "range", "tuple", "list", "zip", "enumerate", "reversed", "sorted", "slice", "abs")
 STATEMENTS = (ast.Assign, ast.Return, ast.If, ast.For)
-FOR_ONE_OF_THEM = tuple(f"tinygrad_lite.{name}" for name in ("backend", "kernels", "tensor", "engine", "walk"))
+FOR_ONE_OF_THEM = tuple(
+    f"tinygrad_lite.{name}" for name in ("backend", "kernels", "tensor", "engine", "walk")
+)
 
 
 class _BackwardReader(ast.NodeVisitor):

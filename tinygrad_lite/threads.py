@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 MOST_BY_DEFAULT = 4  # Python code between NumPy's calls holds a lock: further threads would wait for it
-WORTH = 1 << 21  # multiply-adds for which a thread is woken: about 50 µs, as long as it takes to wake it
+WORTH = 1 << 22  # multiply-adds for which a thread is woken: about 100 µs, twice as long as to wake it
 SMALL = 1 << 18  # multiply-adds up to which OpenBLAS uses one thread anyway
 LOOK_AGAIN = 0.01  # seconds: asking BLAS takes as long as a small operation
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygrad_lite.kernels import conv as plain
-from tinygrad_lite.kernels.cpu import columns, conv_products, depthwise, winograd
+from tinygrad_lite.kernels.cpu import columns, depthwise, products, winograd
 from tinygrad_lite.kernels.cpu import conv as cpu
 from tinygrad_lite.kernels.windows import Windows, windows_of
 
@@ -84,7 +84,7 @@ def assert_twins_agree(convolution, windows, groups=1, tolerance=1e-11):
 def test_the_kernels_agree_with_the_plain_ones_in_blocks_and_products_of_any_size(drawn, block, unpacked):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(columns, "BLOCK_BYTES", block)
-        patch.setattr(conv_products, "UNPACKED", unpacked)
+        patch.setattr(products, "UNPACKED", unpacked)
         assert_twins_agree(*drawn)
 
 
@@ -184,14 +184,14 @@ def test_dw_is_made_of_the_windows_of_fewer_channels_where_both_have_as_many(mon
 def test_the_specialist_for_a_shape(o, c, options, groups, forward, by_weights):
     windows = windows_of("conv2d", (8, 8), **options)
     dtype = np.dtype("float32")
-    assert cpu.specialist_for((o, c, 3, 3), windows, groups, dtype) is forward
-    assert cpu.specialist_for((o, c, 3, 3), windows, groups, dtype, by_weights=True) is by_weights
+    assert cpu.specialist_for(64, (o, c, 3, 3), windows, groups, dtype) is forward
+    assert cpu.specialist_for(64, (o, c, 3, 3), windows, groups, dtype, by_weights=True) is by_weights
 
 
 @pytest.mark.parametrize(("groups", "c"), [(1, 64), (64, 1)])
 def test_float16_has_no_specialist(groups, c):
     windows = windows_of("conv2d", (8, 8), 3, padding=1)
-    assert cpu.specialist_for((64, c, 3, 3), windows, groups, np.dtype("float16")) is None
+    assert cpu.specialist_for(64, (64, c, 3, 3), windows, groups, np.dtype("float16")) is None
 
 
 # -- windows as matrices -----------------------------------------------------------------------------------
@@ -267,9 +267,9 @@ def test_products_in_slices_are_products(rows, k, n, unpacked, stacked):
     g = rng.integers(-9, 9, (*a.shape[:-1], n)) * 1.0
     out = np.full((*a.shape[:-2], n, rows), np.nan).swapaxes(-1, -2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conv_products, "UNPACKED", unpacked)
-        conv_products.multiply(a, b, out)
-        transposed = conv_products.multiply_transposed(a, g)
+        patch.setattr(products, "UNPACKED", unpacked)
+        products.multiply(a, b, out)
+        transposed = products.multiply_transposed(a, g)
     np.testing.assert_array_equal(out, a @ b)
     np.testing.assert_array_equal(transposed, a.reshape(-1, k).T @ g.reshape(-1, n))
 
@@ -282,9 +282,9 @@ def test_products_have_at_most_so_many_multiply_adds(monkeypatch, rng):
         return np.copyto(out, np.einsum("...ik,...kj->...ij", a, b))
 
     a, b, out = rng.standard_normal((100, 10)), rng.standard_normal((10, 64)), np.empty((100, 64))
-    monkeypatch.setattr(conv_products, "UNPACKED", 3000)
-    monkeypatch.setattr(conv_products.np, "matmul", noted)
-    conv_products.multiply(a, b, out)
+    monkeypatch.setattr(products, "UNPACKED", 3000)
+    monkeypatch.setattr(products.np, "matmul", noted)
+    products.multiply(a, b, out)
     assert made
     assert max(made) <= 3000
     np.testing.assert_allclose(out, a @ b)

@@ -18,6 +18,11 @@ def matmul(a: Array, b: Array) -> Array:
     return a @ b
 
 
+def matmul_transposed(a: Array, b: Array) -> Array:
+    """aᵀ·b: (n, k), (n, m) → (k, m)."""
+    return a.T @ b
+
+
 def linear(x: Array, w: Array, b: Array | None) -> Array:
     """x·Wᵀ + b: (n, in), (out, in), (out,) or None → (n, out)."""
     y = x @ w.T

@@ -98,7 +98,7 @@ class Linear(Function):
         kernels, G = _kernels(grad), rows_of(grad)
         needs_x, needs_weight, needs_bias = self.needs_input_grad
         dx = kernels.matmul(G, weight).reshape(self.shape) if needs_x else None
-        dweight = kernels.matmul(G.T, rows_of(x)) if needs_weight else None
+        dweight = kernels.matmul_transposed(G, rows_of(x)) if needs_weight else None
         dbias = kernels.column_sums(G) if needs_bias else None
         return dx, dweight, dbias
 

@@ -109,21 +109,27 @@ def test_images_come_out_channels_last_and_weights_as_they_are_declared(rng, lay
 
 
 @pytest.mark.parametrize(
-    ("size", "c", "o", "n", "expected"),
+    ("size", "c", "o", "n", "forward", "by_weights"),
     [
-        (8, 64, 64, 64, True),
-        (8, 24, 24, 64, True),
-        (8, 23, 64, 64, False),
-        (8, 64, 23, 64, False),
-        (7, 64, 64, 64, True),
-        (5, 64, 64, 64, False),
-        (8, 256, 256, 1, False),
-        (8, 32, 32, 16, True),
-        (8, 32, 32, 15, False),
+        (8, 64, 64, 64, True, True),
+        (8, 24, 48, 64, True, True),
+        (8, 24, 24, 64, False, True),
+        (8, 23, 64, 64, False, True),
+        (8, 64, 23, 64, False, True),
+        (8, 64, 16, 64, False, True),
+        (8, 64, 15, 64, False, False),
+        (8, 15, 64, 64, False, False),
+        (7, 64, 64, 64, True, True),
+        (5, 64, 64, 64, False, False),
+        (8, 256, 256, 1, False, False),
+        (8, 32, 32, 16, True, True),
+        (8, 32, 32, 15, False, False),
     ],
 )
-def test_it_pays_for_many_channels_filled_tiles_and_enough_images(size, c, o, n, expected):
-    assert winograd.pays(Windows((size, size), (3, 3), padding=SAME), c, o, n) is expected
+def test_it_pays_for_many_channels_filled_tiles_and_enough_images(size, c, o, n, forward, by_weights):
+    windows = Windows((size, size), (3, 3), padding=SAME)
+    assert winograd.pays(windows, c, o, n, by_weights=False) is forward
+    assert winograd.pays(windows, c, o, n, by_weights=True) is by_weights
 
 
 @pytest.mark.parametrize(
@@ -131,5 +137,5 @@ def test_it_pays_for_many_channels_filled_tiles_and_enough_images(size, c, o, n,
 )
 def test_it_is_for_kernels_of_3_by_3_at_stride_1_alone(change):
     windows = Windows((8, 8), (3, 3), padding=SAME)
-    assert winograd.pays(windows, 64, 64, 64)
-    assert not winograd.pays(windows._replace(**change), 64, 64, 64)
+    assert winograd.pays(windows, 64, 64, 64, by_weights=True)
+    assert not winograd.pays(windows._replace(**change), 64, 64, 64, by_weights=True)

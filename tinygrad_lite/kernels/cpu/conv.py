@@ -6,7 +6,7 @@ windows with the weights, or with gradients, and what makes these fast is:
 - Images lie channels-last in memory, (n, h, w, c), behind their shape (n, c, h, w), and so do the results.
   So pixels are rows of a matrix, and what lies in a window is a few runs of numbers.
 - Windows are copied for a block of images at a time (`columns.py`) and are still in the cache when they are
-  multiplied, in products that BLAS reads in place (`conv_products.py`). Small images share a product.
+  multiplied, in products that BLAS reads in place (`products.py`). Small images share a product.
 - dx is a convolution of g: windows lie around a pixel as pixels lie in a window, mirrored. With stride s it
   is one for each s-th pixel. So nothing is added up in the images: for 3×3 at stride 2 it takes
   0.6 to 1 of the time of a product whose nine taps are added to the pixels, 0.73 for 32 channels at 32².
@@ -24,24 +24,18 @@ import numpy as np
 from tinygrad_lite.kernels import conv as plain
 from tinygrad_lite.kernels.cpu import depthwise, winograd
 from tinygrad_lite.kernels.cpu.columns import Bands, Columns, Layout, channels_last
-from tinygrad_lite.kernels.cpu.conv_products import multiply, multiply_transposed
+from tinygrad_lite.kernels.cpu.products import multiply, multiply_transposed
 from tinygrad_lite.kernels.windows import Pair, Windows
 from tinygrad_lite.threads import in_runs, one_blas_thread
 
 
 def specialist_for(
-    weights: tuple[int, ...], windows: Windows, groups: int, dtype: np.dtype, by_weights: bool = False
+    n: int, weights: tuple[int, ...], windows: Windows, groups: int, dtype: np.dtype, by_weights: bool = False
 ) -> ModuleType | None:
     """The module that is faster than this one for such a convolution, if there is one.
 
-    `winograd` has fewer products, but transforms each tile, which many channels share; and its gradients
-    share a transform. The time it takes, as a part of that of this module (one thread, Zen 4 with AVX-512):
-
-        channels         16-16    24-24    24-48    32-32    32-64    48-48    64-64    128-128
-        forward           1.1      1.05     0.85    0.8-0.9   0.95     0.8      0.7      0.65
-        both gradients    0.75     0.75     0.7     0.7       0.65     0.6      0.6      0.6
-
     Args:
+        n: how many images.
         weights: their shape, (o, c/groups, …).
         windows: of the convolution.
         groups: of channels.
@@ -49,18 +43,17 @@ def specialist_for(
         by_weights: whether the gradient by weights is wanted.
     """
     o, c = weights[:2]
-    if dtype == "float16" or not windows.stride == windows.dilation == (1, 1):
+    if dtype == "float16":
         return None
     if groups > 1:
-        return depthwise if groups == o and c == 1 else None
-    enough = min(o, c) >= 16 if by_weights else min(o, c) >= 24 and o * c >= 32 * 32
-    return winograd if windows.kernel == (3, 3) and enough else None
+        return depthwise if groups == o and c == 1 and windows.stride == (1, 1) else None
+    return winograd if winograd.pays(windows, c, o, n, by_weights) else None
 
 
 def convolve(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, windows: Windows, groups: int) -> np.ndarray:
     """y: windows of x · W + b."""
     x = channels_last(x)
-    specialist = specialist_for(w.shape, windows, groups, w.dtype)
+    specialist = specialist_for(len(x), w.shape, windows, groups, w.dtype)
     if specialist is not None:
         return specialist.convolve(x, w, b, windows)
     overlap = windows.stride[1] < windows.kernel[1] and windows.dilation[1] == 1
@@ -72,7 +65,7 @@ def convolve(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, windows: Window
 def input_gradient(g: np.ndarray, w: np.ndarray, windows: Windows, groups: int) -> np.ndarray:
     """dx: a convolution of g; with strides, one for each class of pixels a stride apart."""
     g = channels_last(g)
-    specialist = specialist_for(w.shape, windows, groups, w.dtype)
+    specialist = specialist_for(len(g), w.shape, windows, groups, w.dtype)
     if specialist is not None:
         return specialist.input_gradient(g, w, windows)
     if windows.stride == (1, 1):
@@ -90,7 +83,7 @@ def weight_gradient(g: np.ndarray, x: np.ndarray, windows: Windows, groups: int)
     """dw: windows of xᵀ · g; or windows of gᵀ · x, which is dw mirrored."""
     g, x = channels_last(g), channels_last(x)
     o, c = g.shape[1], x.shape[1]
-    specialist = specialist_for((o, c // groups), windows, groups, g.dtype, by_weights=True)
+    specialist = specialist_for(len(x), (o, c // groups), windows, groups, g.dtype, by_weights=True)
     if specialist is not None:
         return specialist.weight_gradient(g, x, windows)
     if windows.stride == (1, 1) and o < c:
@@ -104,7 +97,7 @@ def gradients(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(dx, dw)."""
     g, x = channels_last(g), channels_last(x)
-    specialist = specialist_for(w.shape, windows, groups, w.dtype, by_weights=True)
+    specialist = specialist_for(len(x), w.shape, windows, groups, w.dtype, by_weights=True)
     if specialist is not None:
         return specialist.gradients(g, x, w, windows)
     return input_gradient(g, w, windows, groups), weight_gradient(g, x, windows, groups)

@@ -52,12 +52,13 @@ AA_T = np.kron(A.T, A.T)  # (4, 16), contiguous: BLAS is slower with a transpose
 FOR_ALL_FOUR = 5  # the row of AA that has only ones: what is added at that place, all four outputs get
 
 
-def pays(windows: Windows, c: int, o: int, n: int) -> bool:
+def pays(windows: Windows, c: int, o: int, n: int, by_weights: bool) -> bool:
     """Whether this is faster than the product of columns, for n images of c channels and o outputs.
 
-    The products that are saved must pay for passes over images and weights. So there must be 24 channels on
-    either side, tiles three quarters of whose four windows exist, and so many tiles that the weights, which
-    are transformed once, count for little.
+    The products that are saved must pay for passes over images and weights. So there must be some channels on
+    either side, less for the gradients if that by weights is among them, which share a transform; tiles
+    three quarters of whose four windows exist; and so many tiles that the weights, which are transformed
+    once, count for little.
 
     Time over that of `kernels/cpu/conv.py`, forward and both gradients (float32, one thread, AVX-512):
 
@@ -66,13 +67,16 @@ def pays(windows: Windows, c: int, o: int, n: int) -> bool:
         32            64 of         8²    0.85  0.68        64           512 of         2²    0.68  0.59
         32            64 of        28²    0.93  0.71       128            64 of         4²    0.61  0.58
         64            64 of         8²    0.66  0.59       128            64 of         8²    0.64  0.57
-        and where this is False:
-        16            64 of        14²    1.2   0.88        32            64 of         5²    1.2   1.0
-        32             8 of         8²    1.1   0.86       128             1 of         8²    1.1   1.0
+        16            64 of        14²    1.2   0.88
+        and where it is False for both:
+        32            64 of         5²    1.2   1.0        128             1 of         8²    1.1   1.0
+        32             8 of         8²    1.1   0.86
     """
     places, tiles = n * math.prod(windows.grid), n * math.prod(_halved(windows.grid))
-    is_such = windows.kernel == (3, 3) and windows.stride == windows.dilation == (1, 1)
-    return is_such and min(c, o) >= 24 and places >= 3 * tiles and tiles >= 32 and tiles * c * o >= 1 << 18
+    if windows.kernel != (3, 3) or not windows.stride == windows.dilation == (1, 1):
+        return False
+    enough = min(c, o) >= 16 if by_weights else min(c, o) >= 24 and c * o >= 32 * 32
+    return enough and places >= 3 * tiles and tiles >= 32 and tiles * c * o >= 1 << 18
 
 
 @one_blas_thread
