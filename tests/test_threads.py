@@ -94,6 +94,7 @@ def test_a_kernel_that_is_decorated_has_one_blas_thread(blas_with_two_threads):
 
 def test_that_blas_has_one_thread_is_believed_for_a_moment_only(monkeypatch):
     monkeypatch.setattr(threads, "LOOK_AGAIN", 0)
+    monkeypatch.setattr(threads.one_blas_thread, "single_until", 0.0)
     with threads.one_blas_thread:
         pass
     with threadpoolctl.threadpool_limits(limits=2, user_api="blas"), threads.one_blas_thread:
