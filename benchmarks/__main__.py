@@ -15,6 +15,7 @@ from benchmarks.readme import write_part
 from benchmarks.workloads import WORKLOADS, Workload
 
 OURS = "benchmarks.ours"
+TURNS = 9
 PEERS = {name: f"benchmarks.with_{name}" for name in ("torch", "autograd", "mygrad")}
 WRITTEN = dict.fromkeys(("autograd", "mygrad"), ("lenet", "resnet"))  # all workloads for a peer not in it
 
@@ -41,6 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 1 where sides disagreed or ended early, 2 for bad options (by argparse), 130 after Ctrl-C.
     """
     options = _parser().parse_args(argv)
+    if options.profile and (options.readme or options.json):
+        _parser().error("--profile measures no ratios, so there is nothing for --readme or --json")
+    if options.json and not options.json.absolute().parent.is_dir():
+        _parser().error(f"--json: there is no folder {options.json.absolute().parent}")
     if options.cpu_time and options.threads > 1:
         _parser().error("--cpu-time adds up the threads of a side, so it needs --threads 1")
     try:
@@ -70,11 +75,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--only", type=chosen_workloads, default=list(WORKLOADS), metavar="NAME,…", help=about)
     add("--threads", type=int, choices=(1, 2), default=1, help="of each side (default: 1)")
     add("--cpu-time", action="store_true", help="measure seconds of CPU instead of those on the wall")
-    add("--turns", type=int, default=9, help="of each side (default: 9)")
+    add("--turns", type=_at_least_one, default=TURNS, help=f"of each side (default: {TURNS})")
     add("--json", type=Path, metavar="FILE", help="write everything there, every ratio included")
     add("--readme", action="store_true", help="put the table into README.md, unless sides disagreed")
     add("--profile", action="store_true", help="show where a step's time goes, on both sides, instead")
     return parser
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"needs at least 1; got {text}")
+    return int(text)
 
 
 def _peers(text: str) -> list[str]:
@@ -85,7 +96,7 @@ def _peers(text: str) -> list[str]:
                 f"no workload is written for {name}; there are {', '.join(PEERS)}"
             )
         if find_spec(name) is None:
-            raise argparse.ArgumentTypeError(f"{name} is not installed: pip install 'tinygrad-lite[bench]'")
+            raise argparse.ArgumentTypeError(f"{name} is not installed: pip install -e '.[bench]'")
     return text.split(",")
 
 
@@ -116,7 +127,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         content = report.as_json(found, sgemm, cpu_time=options.cpu_time, threads=options.threads)
         options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    if options.readme and not failures:
+    if options.readme and not failures and all(found.values()):
         told = report.told(_command(options), cpu_time=options.cpu_time, threads=options.threads)
         write_part("speed", f"{told}\n\n{report.markdown(found)}")
     return 1 if failures else 0
@@ -125,7 +136,11 @@ def _run(options: argparse.Namespace) -> int:
 def _command(options: argparse.Namespace) -> str:
     """What was asked for, as a command line."""
     chosen = [] if options.only == WORKLOADS else ["--only", ",".join(w.name for w in options.only)]
-    flags = ["--cpu-time"] * options.cpu_time + [f"--threads {options.threads}"] * (options.threads > 1)
+    flags = [
+        *[f"--turns {options.turns}"] * (options.turns != TURNS),
+        *["--cpu-time"] * options.cpu_time,
+        *[f"--threads {options.threads}"] * (options.threads > 1),
+    ]
     return " ".join(["python -m benchmarks --against", ",".join(options.against), *chosen, *flags])
 
 
@@ -136,6 +151,8 @@ def _against(peer: str, options: argparse.Namespace, sgemm: float) -> tuple[list
     print("" if options.profile else report.header(peer), flush=True)
     for workload in options.only:
         if workload.name not in WRITTEN.get(peer, [workload.name]):
+            if options.only != WORKLOADS:
+                print(f"{workload.name} is not written for {peer}")
             continue
         try:
             result = _measured(workload, peer, options)

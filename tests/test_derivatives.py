@@ -364,3 +364,11 @@ def test_float32_stays_float32():
     x, v = X.astype("float32"), V.astype("float32")
     results = [t.jvp(curved, x, v)[1], t.jacobian(curved, x), t.hvp(steep, x, v)[1], t.hessian(steep, x)]
     assert [r.dtype for r in results] == ["float32"] * 4
+
+
+def test_a_write_into_what_another_branch_needs_is_allowed():
+    x, w = leaf(1.0), leaf(2.0)
+    y = (x * x).sum() + (w * w).sum()
+    with t.no_grad():
+        w += 1
+    assert t.grad(y, x)[0].item() == 2

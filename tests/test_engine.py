@@ -227,6 +227,13 @@ def test_just_what_backward_names_is_kept():
         assert [id(array) for array in found] == [id(tensor.data) for tensor in expected]
 
 
+def test_private_arrays_without_a_fused_backward_are_refused_when_the_class_is_made():
+    with pytest.raises(TypeError, match="Kept: private lists e, which backward_fused alone may read"):
+
+        class Kept(Square):
+            private = ("e",)
+
+
 class Fused(Square):
     """x², whose fused backward says that it ran, and reads what forward kept."""
 
@@ -334,6 +341,40 @@ def test_a_write_through_a_view_counts_for_its_base(view):
         v += 1
     with pytest.raises(RuntimeError, match="written in place"):
         y.backward()
+
+
+class Second(Function):
+    """b itself, or a view of it."""
+
+    def __init__(self, view):
+        self.view = view
+
+    def forward(self, a, b):
+        return self.view(b)
+
+    def backward(self, grad):
+        return None, grad
+
+
+@pytest.mark.parametrize("view", [lambda b: b, lambda b: b[:]])
+def test_a_write_into_an_output_that_is_a_later_input_counts_for_that(view):
+    x = ones(2)
+    y = (x * x).sum()
+    v = Second(view)(ones(2), x.detach())
+    with t.no_grad():
+        v += 1
+    with pytest.raises(RuntimeError, match="written in place"):
+        y.backward()
+
+
+def test_a_write_into_a_view_of_a_plain_array_is_no_write_into_others():
+    x = ones(2)
+    y = (x * np.full(2, 3.0)).sum()
+    v = Second(lambda b: b[:])(ones(2), np.ones(2))
+    with t.no_grad():
+        v += 1
+    y.backward()
+    assert x.grad.tolist() == [3, 3]
 
 
 def test_a_write_into_the_base_counts_for_its_view():

@@ -71,7 +71,7 @@ def test_freed_memory_is_kept_and_said_to_be(monkeypatch):
 
 
 def test_the_switch_turns_it_off(monkeypatch):
-    off = "given back to the system (TINYGRAD_LITE_KEEP_MEMORY=0)"
+    off = "as the system does by itself (TINYGRAD_LITE_KEEP_MEMORY=0)"
     assert fresh(SAYS, monkeypatch, TINYGRAD_LITE_KEEP_MEMORY="0") == off
 
 

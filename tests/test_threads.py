@@ -118,6 +118,65 @@ def test_no_threads_are_refused():
         t.set_num_threads(0)
 
 
+def test_runs_within_a_run_are_one(three_threads):
+    def outer(*_):
+        return len(threads.in_runs(lambda *_: 0, 3, MUCH))
+
+    assert threads.in_runs(outer, 3, MUCH) == [1, 1, 1]
+    assert len(threads.in_runs(lambda *_: 0, 3, MUCH)) == 3
+
+
+WHEN_PYTHON_ENDS = """
+import threading, time, numpy as np, tinygrad_lite as t
+t.set_num_threads(2)
+def late():
+    time.sleep(0.3)  # the main thread has ended
+    a = t.Tensor(np.ones((600, 600)))
+    print((a @ a).shape)
+threading.Thread(target=late).start()
+"""
+
+
+def test_operations_go_on_when_the_main_thread_has_ended():
+    command = [sys.executable, "-c", WHEN_PYTHON_ENDS]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (result.stdout, result.stderr) == ("(600, 600)\n", "")
+
+
+FORKED_INSIDE = """
+import os, threading, threadpoolctl
+from tinygrad_lite import threads
+threadpoolctl.threadpool_limits(2, user_api="blas")
+entered, leave = threading.Event(), threading.Event()
+def other():
+    with threads.one_blas_thread, threads.one_blas_thread.lock:
+        entered.set()
+        leave.wait()
+threading.Thread(target=other).start()
+entered.wait()
+if os.fork() == 0:
+    with threads.one_blas_thread:
+        pass
+    print(max(library.get_num_threads() for library in threads.one_blas_thread.libraries()), flush=True)
+    os._exit(0)
+os.wait()
+leave.set()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_process_forked_while_a_kernel_runs_is_not_held_by_it():
+    command = [sys.executable, "-c", FORKED_INSIDE]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.stdout == "2\n"
+
+
+@pytest.mark.parametrize("n", [2.5, 2.0, "two", None])
+def test_what_is_no_number_of_threads_is_refused(n):
+    with pytest.raises(TypeError, match="set_num_threads: needs an integer of at least 1; got"):
+        t.set_num_threads(n)
+
+
 AFTER_A_FORK = """
 import os, tinygrad_lite
 from tinygrad_lite import threads

@@ -37,6 +37,9 @@ class Function:
     `backward` is run with arrays, and under `create_graph` with Tensors. So it uses what both have:
     arithmetic, comparisons, `@`, `.shape`, `.ndim`, `.dtype`, and functions of `tinygrad_lite`; no methods.
 
+    `self.xp` is the module of forward's arrays, numpy or cupy; `self.is_recorded` tells forward whether the
+    call becomes a node, and so whether a backward may want what forward could keep.
+
     Class attributes:
         broadcasts: the inputs are broadcast together; gradients are summed back to each input's shape.
         private: names of float arrays that forward stores on self for `backward_fused` alone.
@@ -80,6 +83,11 @@ class Function:
             )
         if hasattr(cls, "forward") and not hasattr(cls, "backward"):
             raise TypeError(f"{cls.__name__}: has forward but no backward(self, grad, ...)")
+        if hasattr(cls, "forward") and cls.private and cls.backward_fused is None:
+            raise TypeError(
+                f"{cls.__name__}: private lists {', '.join(cls.private)}, which backward_fused alone may read; "
+                "it has none"
+            )
         if hasattr(cls, "forward"):
             names = ("backward_fused", "backward") if cls.backward_fused else ("backward",)
             cls._declared = {name: _declared_saves(cls, name) for name in names}
@@ -104,8 +112,10 @@ class Function:
         if type(output) is not np.ndarray:
             output = _returned(self, output)
         result = Tensor._around(output)
-        if output.base is not None or output is arrays[0]:
-            _share_version(result, arrays, versions)
+        for array in arrays:
+            if output is array or output.base is not None:
+                _share_version(result, arrays, versions)
+                break
         if recorded and output.dtype.kind == "f":
             arrays.append(output)
             versions.append(result._version)
@@ -174,19 +184,24 @@ class Function:
                 )
             return edge[1]
         tensor = Tensor._around(array)
-        tensor._version = versions[i]  # so that the graph of the gradient, too, notices a later write
+        if versions[i] is not _UNCOUNTED:
+            tensor._version = versions[i]  # so that the graph of the gradient, too, notices a later write
         tensor._edge, tensor._requires_grad = edge, edge is not None
         return tensor
 
-    def _ready(self) -> tuple[list, Sequence]:
-        """The edges and what was kept; refuses if that is gone, or was written since."""
+    def _unwalked(self) -> tuple:
+        """The link; refuses if it is gone."""
         if self._link is None:
             raise RuntimeError(
                 f"backward: this graph was walked before, and what {self} had kept is gone. To walk it "
                 "twice, pass retain_graph=True the first time. If you did not mean to: a tensor computed "
                 "before the loop is used in each turn; compute it inside, or detach() it"
             )
-        edges, saved, versions, writes, _ = self._link
+        return self._link
+
+    def _ready(self) -> tuple[list, Sequence]:
+        """The edges and what was kept; refuses if that is gone, or was written since."""
+        edges, saved, versions, writes, _ = self._unwalked()
         if writes == _writes[0]:  # nothing was written anywhere: the usual case
             return edges, saved
         for i, array in zip(self._kept, saved, strict=True):
@@ -269,7 +284,8 @@ def _share_version(result: Tensor, arrays: list, versions: list) -> None:
     """Let a view count its writes together with the tensor whose memory it shows."""
     output, base = result.data, result.data.base
     for array, version in zip(arrays, versions, strict=True):
-        if output is array or (base is not None and (base is array or base is getattr(array, "base", None))):
+        is_view = base is not None and (base is array or base is getattr(array, "base", None))
+        if (output is array or is_view) and version is not _UNCOUNTED:
             result._version = version
 
 

@@ -23,7 +23,7 @@ _SIZES_FROM_HEAP = (64 << 20, 32 << 20)  # larger arrays come straight from the 
 def _keep_freed_memory() -> str:
     """Tell glibc, and say what came of it."""
     if os.environ.get(SWITCH) == "0":
-        return f"given back to the system ({SWITCH}=0)"
+        return f"as the system does by itself ({SWITCH}=0)"
     own = [n for n in os.environ if n.startswith("MALLOC_") or n == "GLIBC_TUNABLES"]
     if own:
         return f"as {', '.join(own)} says"

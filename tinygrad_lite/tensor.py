@@ -1,6 +1,6 @@
 """Tensor: an array, its gradient, and the node that made it; and the grad modes. Knows no operation.
 
-`engine.py` records operations on tensors and walks back through them; `ops/methods.py` gives Tensor its
+`engine.py` records operations on tensors, `walk.py` goes back through them; `ops/methods.py` gives Tensor its
 operators, its methods and `backward`.
 """
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import itertools
+import operator
 import os
 import threading
 import time
@@ -38,12 +39,17 @@ def set_num_threads(n: int) -> None:
     For a given n results are the same from run to run; with another n they may differ by rounding.
 
     Raises:
+        TypeError: for what is no integer.
         ValueError: if n < 1.
     """
     global _chosen
-    if n < 1:
+    try:
+        number = operator.index(n)
+    except TypeError:
+        raise TypeError(f"set_num_threads: needs an integer of at least 1; got {n!r}") from None
+    if number < 1:
         raise ValueError(f"set_num_threads: needs at least 1; got {n}")
-    _chosen = n
+    _chosen = number
     _helpers.clear()
 
 
@@ -59,24 +65,44 @@ def in_runs(work: Callable[[int, int], T], n: int, cost: float, unit: int = 1) -
     Returns:
         What the runs returned, in their order; a single run where a thread for it is not worth waking.
     """
-    if cost < SMALL:
+    if cost < SMALL or _here.is_in_run:
         return [work(0, n)]
     count = min(int(cost // WORTH), -(-n // unit))
     with one_blas_thread:
         if count < 2 or (count := min(count, num_threads())) < 2:
             return [work(0, n)]
         ends = [min(n, unit * (-(-n // unit) * i // count)) for i in range(count + 1)]
-        helped = [
-            _pool(count - 1).submit(contextvars.copy_context().run, work, start, stop)
-            for start, stop in itertools.pairwise(ends[1:])
-        ]
         try:
-            first = work(ends[0], ends[1])
+            helped = [
+                _pool(count - 1).submit(contextvars.copy_context().run, _run, work, start, stop)
+                for start, stop in itertools.pairwise(ends[1:])
+            ]
+        except RuntimeError:  # Python is about to end, and no longer gives work to threads
+            return [work(0, n)]
+        try:
+            first = _run(work, ends[0], ends[1])
         finally:
             others = [future.exception() for future in helped]  # waits: none may write after we return
         for error in filter(None, others):
             raise error
         return [first, *(future.result() for future in helped)]
+
+
+class _Here(threading.local):
+    """Of each thread, whether it is in a run: then runs within it would wait for one another."""
+
+    is_in_run = False
+
+
+_here = _Here()
+
+
+def _run(work: Callable[[int, int], T], start: int, stop: int) -> T:
+    _here.is_in_run = True
+    try:
+        return work(start, stop)
+    finally:
+        _here.is_in_run = False
 
 
 # -- BLAS ------------------------------------------------------------------------------------------------
@@ -110,6 +136,12 @@ class _OneBlasThread(ContextDecorator):
             self.inside += 1
             if self.inside == 1 and time.perf_counter() > self.single_until:
                 self.limit()
+
+    def forget_threads(self) -> None:
+        """For a forked process, which has but the thread that forked: nobody is inside, or holds the lock."""
+        for library, number in self.before:
+            library.set_num_threads(number)
+        self.lock, self.inside, self.before = threading.Lock(), 0, []
 
     def limit(self) -> None:
         for library in self.libraries():
@@ -147,5 +179,10 @@ def _pool(size: int) -> ThreadPoolExecutor:
     return _helpers["pool"]
 
 
+def _after_fork() -> None:
+    _helpers.clear()
+    one_blas_thread.forget_threads()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_helpers.clear)  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_after_fork)

@@ -116,7 +116,7 @@ def _leading_to(outputs: Sequence[Tensor], wanted: set[int]) -> set[int]:
     while stack:
         key, node, *_ = stack.pop()
         if key not in before:
-            edges = [edge for edge in node._ready()[0] if edge is not None]
+            edges = [edge for edge in node._unwalked()[0] if edge is not None]
             before[key] = [edge[0] for edge in edges]
             stack += [edge for edge in edges if edge[0] < 0]
     on_path = set(wanted)

@@ -25,7 +25,23 @@ def test_a_peer_that_is_not_installed_is_told(capsys, monkeypatch):
     monkeypatch.setattr(command, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match="2"):
         command.main(["--only", "mlp"])
-    assert "torch is not installed: pip install 'tinygrad-lite[bench]'" in capsys.readouterr().err
+    assert "torch is not installed: pip install -e '.[bench]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--turns", "0"], "needs at least 1; got 0"),
+        (["--turns", "-1"], "needs at least 1; got -1"),
+        (["--profile", "--readme"], "--profile measures no ratios"),
+        (["--json", "no/such/folder/x.json"], "there is no folder"),
+    ],
+)
+def test_what_could_not_be_written_is_refused_at_once(arguments, message, capsys, monkeypatch):
+    monkeypatch.setattr(command, "find_spec", lambda name: name)
+    with pytest.raises(SystemExit, match="2"):
+        command.main(arguments)
+    assert message in capsys.readouterr().err
 
 
 def test_cpu_time_needs_one_thread(capsys, monkeypatch):
@@ -81,10 +97,13 @@ def test_the_readme_gets_a_row_a_workload_and_the_means():
     ]
 
 
-def test_the_readme_tells_the_command_that_measured():
+def test_the_readme_tells_the_command_that_measured(monkeypatch):
+    monkeypatch.setattr(command, "find_spec", lambda name: name)
     options = command._parser().parse_args(["--against", "torch", "--only", "mlp", "--cpu-time", "--readme"])
     told = report.told(command._command(options), cpu_time=True, threads=1)
     assert told.startswith("`python -m benchmarks --against torch --only mlp --cpu-time`")
     assert told.endswith("1 thread a side, seconds of CPU:")
+    fewer = command._parser().parse_args(["--turns", "3"])
+    assert command._command(fewer) == "python -m benchmarks --against torch --turns 3"
     everything = command._parser().parse_args([])
     assert command._command(everything) == "python -m benchmarks --against torch"

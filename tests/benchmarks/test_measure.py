@@ -90,8 +90,8 @@ def test_work_before_build_is_refused():
 def test_the_peak_holds_what_was_freed_since(worker):
     before = worker.peak()
     if before is not None:  # where the system tells
-        np.ones(8_000_000).sum()
-        assert worker.peak() >= before + 60e6
+        np.ones(20_000_000).sum()  # so many that no memory kept from before holds them
+        assert worker.peak() >= before + 150e6
 
 
 def test_a_profile_names_the_operations(worker):

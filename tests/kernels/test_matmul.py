@@ -91,3 +91,15 @@ def test_sums_of_columns_are_those_of_numpy(rng, lay_out, dtype, tolerance):
 def test_sums_of_columns_of_float16_are_not_added_up_in_it():
     for module in (cpu, plain):
         np.testing.assert_array_equal(module.column_sums(np.ones((5000, 3), "float16")), [5000] * 3)
+
+
+@pytest.mark.parametrize("k", [0, 1, 53, 97, 106, 128])
+def test_transposed_products_of_any_width_are_numpys(k, rng):
+    a, b = rng.standard_normal((1024, k)), rng.standard_normal((1024, 40))
+    np.testing.assert_allclose(cpu.matmul_transposed(a, b), a.T @ b, rtol=1e-10, atol=1e-10)
+
+
+def test_linear_takes_no_inputs_and_no_outputs():
+    assert cpu.linear(np.ones((1024, 0)), np.ones((4, 0)), np.ones(4)).tolist() == [[1] * 4] * 1024
+    assert cpu.linear(np.ones((1024, 4)), np.ones((0, 4)), None).shape == (1024, 0)
+    assert cpu.matmul_transposed(np.ones((1024, 4)), np.ones((1024, 0))).shape == (4, 0)

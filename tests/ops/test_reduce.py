@@ -235,3 +235,8 @@ def test_a_dim_that_is_not_there_is_refused_by_name(name, dim):
 def test_a_dim_named_twice_is_refused(name):
     with pytest.raises(ValueError, match=rf"{name}: dim \(1, -1\) names a dimension twice"):
         getattr(t, name)(Tensor(np.ones((2, 3))), (1, -1))
+
+
+def test_logsumexp_takes_no_dimensions_and_integers():
+    assert t.logsumexp(Tensor(2.0), ()).item() == 2
+    assert t.logsumexp(Tensor([1, 2, 3]), 0).item() == pytest.approx(np.log(np.exp([1, 2, 3]).sum()))

@@ -57,13 +57,8 @@ class Windows(NamedTuple):
         return self.kernel == self.stride == (1, 1) and not self.is_padded
 
     @property
-    def keep_size(self) -> bool:
-        """Whether there is one window around each pixel, as with padding='same'."""
-        return self.stride == (1, 1) and self.grid == self.size
-
-    @property
     def mirrored(self) -> Windows:
-        """Where windows keep the size: the windows that a pixel lies in, as windows over the grid of windows.
+        """At stride 1: the windows that a pixel lies in, as windows over the grid of windows.
 
         Pixel i is tap a of window i + p − a·d. With the taps counted from the last, a = A − a′, that is
         window i − (A·d − p) + a′·d: the same kernel slides over windows, padded by A·d − p.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +13,11 @@ from tinygrad_lite.tensor import Tensor, TensorLike
 def array_of(x: Any) -> Array:
     """The array of a tensor; an array as it is; of numbers and lists of them a new one."""
     return x.data if isinstance(x, Tensor) else as_array(x)
+
+
+def choice_of(cpu: ModuleType, plain: ModuleType) -> Callable[[Array], ModuleType]:
+    """The function that gives, of two modules with the same functions of arrays, the one for an array."""
+    return lambda x: kernels_for(x, cpu, plain)
 
 
 def kernels_for(x: Array, cpu: ModuleType, plain: ModuleType) -> ModuleType:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import math
-from types import ModuleType
 from typing import Any
 
 from tinygrad_lite.backend import Array, ambient_rng, array_module, broadcasts_to, device_of
 from tinygrad_lite.engine import Function
 from tinygrad_lite.kernels import attention as plain
 from tinygrad_lite.kernels.cpu import attention as cpu
-from tinygrad_lite.ops.arguments import array_of, check_one_dtype, kernels_for
+from tinygrad_lite.ops.arguments import array_of, check_one_dtype, choice_of
 from tinygrad_lite.ops.elementwise import to, where
 from tinygrad_lite.ops.reduce import sum
 from tinygrad_lite.ops.shape import sum_to_size, transpose
 from tinygrad_lite.ops.softmax import softmax
 from tinygrad_lite.tensor import Tensor, TensorLike
 
-
-def _kernels(x: Array) -> ModuleType:
-    """The module of array functions for where x lives."""
-    return kernels_for(x, cpu, plain)
+_kernels = choice_of(cpu, plain)  # the module of array functions for where an array lives
 
 
 class Attention(Function):

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
-from tinygrad_lite.backend import Array
 from tinygrad_lite.engine import Function
 from tinygrad_lite.kernels import matmul as plain
 from tinygrad_lite.kernels.cpu import matmul as cpu
 from tinygrad_lite.kernels.matmul import rows_of
-from tinygrad_lite.ops.arguments import check_one_dtype, kernels_for
+from tinygrad_lite.ops.arguments import check_one_dtype, choice_of
 from tinygrad_lite.ops.reduce import sum
 from tinygrad_lite.ops.shape import reshape, squeeze, transpose, unsqueeze
 from tinygrad_lite.tensor import Tensor, TensorLike
 
-
-def _kernels(x: Array) -> ModuleType:
-    """The module of array functions for where x lives."""
-    return kernels_for(x, cpu, plain)
+_kernels = choice_of(cpu, plain)  # the module of array functions for where an array lives
 
 
 class MatMul(Function):

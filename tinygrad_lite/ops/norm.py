@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from types import ModuleType
 
 from tinygrad_lite.backend import Array
 from tinygrad_lite.engine import Function
 from tinygrad_lite.kernels import norm as plain
 from tinygrad_lite.kernels.cpu import norm as cpu
-from tinygrad_lite.ops.arguments import array_of, check_one_dtype, kernels_for
+from tinygrad_lite.ops.arguments import array_of, check_one_dtype, choice_of
 from tinygrad_lite.ops.elementwise import sqrt, to, where
 from tinygrad_lite.ops.reduce import mean, sum
 from tinygrad_lite.ops.shape import Dim, dims_of, reshape, sum_to_size
 from tinygrad_lite.tensor import Tensor, TensorLike
 
-
-def _kernels(x: Array) -> ModuleType:
-    """The module of array functions for where x lives."""
-    return kernels_for(x, cpu, plain)
+_kernels = choice_of(cpu, plain)  # the module of array functions for where an array lives
 
 
 # -- by mean and variance ------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import ModuleType
 from typing import Any
 
 from tinygrad_lite.backend import Array, array_module
@@ -11,15 +10,12 @@ from tinygrad_lite.engine import Function
 from tinygrad_lite.kernels import pool as plain
 from tinygrad_lite.kernels.cpu import pool as cpu
 from tinygrad_lite.kernels.windows import Pair, Windows, pair, windows_of
-from tinygrad_lite.ops.arguments import array_of, kernels_for
+from tinygrad_lite.ops.arguments import array_of, choice_of
 from tinygrad_lite.ops.index import getitem
 from tinygrad_lite.ops.reduce import mean
 from tinygrad_lite.tensor import Tensor, TensorLike
 
-
-def _kernels(x: Array) -> ModuleType:
-    """The module of array functions for where x lives."""
-    return kernels_for(x, cpu, plain)
+_kernels = choice_of(cpu, plain)  # the module of array functions for where an array lives
 
 
 class _Pool(Function):

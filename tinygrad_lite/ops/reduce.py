@@ -237,8 +237,7 @@ class LogSumExp(_Reduction):
         dims = self.note(x)
         top = x.max(axis=dims, keepdims=True)
         top = self.xp.where(self.xp.isfinite(top), top, 0)
-        z = x - top
-        total = self.xp.log(self.xp.exp(z, out=z).sum(axis=dims, keepdims=True)) + top
+        total = self.xp.log(self.xp.exp(x - top).sum(axis=dims, keepdims=True)) + top
         return total if self.keepdim else total.reshape([n for i, n in enumerate(x.shape) if i not in dims])
 
     def backward(self, grad, x, output):

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
-from tinygrad_lite.backend import Array
 from tinygrad_lite.engine import Function
 from tinygrad_lite.kernels import softmax as plain
 from tinygrad_lite.kernels.cpu import softmax as cpu
-from tinygrad_lite.ops.arguments import kernels_for
+from tinygrad_lite.ops.arguments import choice_of
 from tinygrad_lite.ops.elementwise import exp
 from tinygrad_lite.ops.reduce import sum
 from tinygrad_lite.ops.shape import dims_of
 from tinygrad_lite.tensor import Tensor, TensorLike
 
-
-def _kernels(x: Array) -> ModuleType:
-    """The module of array functions for where x lives."""
-    return kernels_for(x, cpu, plain)
+_kernels = choice_of(cpu, plain)  # the module of array functions for where an array lives
 
 
 class Softmax(Function):

@@ -63,6 +63,10 @@ class Large(Alone):
             return own
 
         own = in_runs(run, p.size, COST * p.size)[0]
+        late = [name for name, _ in _arrays(own) if name not in flat_state]
+        if late:
+            names = ", ".join(late)
+            raise TypeError(f"an elementwise update makes its arrays in the first step; {names} came later")
         state.update({name: value for name, value in own.items() if name not in flat_state})
 
 

@@ -24,8 +24,9 @@ class Optimizer:
     steps before, and by the options of its group. The first step of a parameter finds `state` empty.
 
     Class attributes:
-        elementwise: `update` treats each element by itself, and keeps arrays like p and the number `step`. On
-            the CPU it is then given flat arrays: of many small parameters in one, or a part of a large one.
+        elementwise: `update` treats each element by itself, and keeps arrays like p, made in the first step,
+            and the number `step`. On the CPU it is then given flat arrays: of many small parameters in one,
+            or a part of a large one, in several threads at a time.
 
     Attributes:
         param_groups: a dict for each group, of `params` and the options; these may be changed between steps.

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.kernels.test_blocks import LAYOUTS, layouts
 from tinygrad_lite.kernels import conv as plain
 from tinygrad_lite.kernels.cpu import depthwise
+from tinygrad_lite.kernels.cpu.blocks import over_blocks
 from tinygrad_lite.kernels.windows import Windows
 
 
@@ -66,7 +67,7 @@ def test_blocks_of_images_and_threads_change_nothing(shared, monkeypatch, rng, n
 def test_a_block_fits_the_cache(monkeypatch):
     monkeypatch.setattr(depthwise, "BLOCK_BYTES", 3 * 2 * 6 * 6 * 4)
     windows = Windows((4, 4), (3, 3), padding=((1, 1), (1, 1)))
-    ((*blocks,),) = depthwise._in_blocks(list, np.zeros((7, 2, 4, 4), "float32"), windows)
+    ((*blocks,),) = over_blocks(list, *depthwise._blocks(np.zeros((7, 2, 4, 4), "float32"), windows))
     assert blocks == [slice(0, 2), slice(2, 4), slice(4, 7)]
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.kernels.test_blocks import LAYOUTS, layouts
 from tinygrad_lite.kernels import conv as plain
 from tinygrad_lite.kernels.cpu import winograd
+from tinygrad_lite.kernels.cpu.blocks import over_blocks
 from tinygrad_lite.kernels.windows import Windows
 
 SAME = ((1, 1), (1, 1))
@@ -76,7 +77,7 @@ def test_blocks_of_images_and_threads_change_nothing(shared, monkeypatch, rng, n
 def test_a_block_fits_the_cache_and_its_products_are_small(monkeypatch, constant, value):
     monkeypatch.setattr(winograd, constant, value)
     x, windows = np.zeros((7, 2, 4, 4), "float32"), Windows((4, 4), (3, 3), padding=SAME)
-    ((*blocks,),) = winograd._in_blocks(list, x, 6, windows)
+    ((*blocks,),) = winograd._in_blocks(over_blocks, list, x, 6, windows)
     assert blocks == [slice(0, 2), slice(2, 4), slice(4, 7)]
 
 
@@ -84,7 +85,7 @@ def test_numpys_buffers_are_small_inside_and_as_before_afterwards():
     x, windows = np.zeros((1, 2, 4, 4)), Windows((4, 4), (3, 3), padding=SAME)
     with np.errstate():
         np.setbufsize(4096)
-        assert winograd._in_blocks(lambda _: np.getbufsize(), x, 2, windows) == [winograd.BUFFER]
+        assert winograd._in_blocks(over_blocks, lambda _: np.getbufsize(), x, 2, windows) == [winograd.BUFFER]
         assert np.getbufsize() == 4096
 
 

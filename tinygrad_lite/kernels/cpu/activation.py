@@ -58,22 +58,20 @@ def _silu(x: np.ndarray, y: np.ndarray) -> None:
 
 @_without_warnings
 def silu_back(grad: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The gradient times (1 + x·r)·(1 − r), r = 1/(1 + eˣ) = 1 − σ(x).
+    """The gradient times σ·(1 + x·(1 − σ)).
 
     Computed anew: to keep σ from the forward would halve the time, for as much memory again as x takes.
     """
-    (dx,) = in_blocks(_silu_back, x, grad, passes=12, scratch=1)
+    (dx,) = in_blocks(_silu_back, x, grad, passes=13, scratch=1)
     return dx
 
 
-def _silu_back(x: np.ndarray, grad: np.ndarray, dx: np.ndarray, r: np.ndarray) -> None:
-    np.exp(x, out=r)
-    r += 1
-    np.divide(1, r, out=r)
-    np.multiply(x, r, out=dx)
+def _silu_back(x: np.ndarray, grad: np.ndarray, dx: np.ndarray, s: np.ndarray) -> None:
+    _sigmoid(x, s)
+    np.subtract(1, s, out=dx)
+    dx *= x
     dx += 1
-    np.subtract(1, r, out=r)
-    dx *= r
+    dx *= s
     dx *= grad
 
 

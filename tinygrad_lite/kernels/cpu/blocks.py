@@ -7,11 +7,16 @@ blocks. Blocks are cut from memory, so any order of axes in memory does, and res
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import math
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import numpy as np
 
 from tinygrad_lite import threads
+
+T = TypeVar("T")
 
 BLOCK = 1 << 16  # elements: some arrays of it fit into a core's cache, and a call costs little beside a pass
 
@@ -60,6 +65,23 @@ def in_blocks(
     else:
         threads.in_runs(work, first.size, cost)
     return made
+
+
+def over_blocks(work: Callable[[Iterable[slice]], T], n: int, longest: int, cost: float) -> list[T]:
+    """[work(blocks), …], one for each thread: equal blocks of range(n), `longest` at most; `cost` of all."""
+
+    def run(start: int, stop: int) -> T:
+        count = max(1, math.ceil((stop - start) / longest))
+        ends = [start + (stop - start) * i // count for i in range(count + 1)]
+        return work(map(slice, ends[:-1], ends[1:]))
+
+    return threads.in_runs(run, n, cost)
+
+
+def sum_over_blocks(of_block: Callable[[slice], np.ndarray], n: int, longest: int, cost: float) -> np.ndarray:
+    """Σ of_block(block) over these blocks, in their order."""
+    sums = over_blocks(lambda blocks: functools.reduce(np.add, map(of_block, blocks)), n, longest, cost)
+    return functools.reduce(np.add, sums)
 
 
 def memory_order(x: np.ndarray) -> list[int]:

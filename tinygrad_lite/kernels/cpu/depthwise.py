@@ -9,17 +9,13 @@ a row of windows with all channels, (columns·c), for which the weights are repe
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Iterable
 
 import numpy as np
 
+from tinygrad_lite.kernels.cpu.blocks import over_blocks, sum_over_blocks
 from tinygrad_lite.kernels.windows import Windows
-from tinygrad_lite.threads import in_runs
-
-T = TypeVar("T")
 
 BLOCK_BYTES = 1 << 20  # of images, at a time
 
@@ -36,7 +32,7 @@ def convolve(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, windows: Window
             if b_row is not None:
                 y[images] += b_row
 
-    _in_blocks(work, x, windows)
+    over_blocks(work, *_blocks(x, windows))
     return y.reshape(n, rows, columns, c).transpose(0, 3, 1, 2)
 
 
@@ -47,7 +43,11 @@ def input_gradient(g: np.ndarray, w: np.ndarray, windows: Windows) -> np.ndarray
 
 def weight_gradient(g: np.ndarray, x: np.ndarray, windows: Windows) -> np.ndarray:
     """dw, (c, 1, kh, kw): for each tap Σ g·x over images and places."""
-    return _summed(lambda images: _tap_sums(_rows(x[images], windows), g[images]), x, windows).copy()
+
+    def of_block(images: slice) -> np.ndarray:
+        return _tap_sums(_rows(x[images], windows), g[images])
+
+    return sum_over_blocks(of_block, *_blocks(x, windows)).copy()
 
 
 def gradients(g: np.ndarray, x: np.ndarray, w: np.ndarray, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
@@ -61,31 +61,16 @@ def gradients(g: np.ndarray, x: np.ndarray, w: np.ndarray, windows: Windows) -> 
         np.einsum("klnir,klr->nir", rows, taps, out=dx[images])
         return _tap_sums(rows, x[images])
 
-    mirrored = _summed(of_block, g, back)
+    mirrored = sum_over_blocks(of_block, *_blocks(g, back))
     return dx.reshape(n, height, width, c).transpose(0, 3, 1, 2), mirrored[..., ::-1, ::-1].copy()
 
 
-def _in_blocks(work: Callable[[Iterable[slice]], T], x: np.ndarray, windows: Windows) -> list[T]:
-    """[work(blocks of images), …], one for each thread."""
+def _blocks(x: np.ndarray, windows: Windows) -> tuple[int, int, int]:
+    """How many images there are, how many of them a block has at most, and what all cost."""
     n, c = x.shape[:2]
     elements = c * math.prod(windows.padded)
     longest = max(1, BLOCK_BYTES // (elements * x.itemsize))
-
-    def run(start: int, stop: int) -> T:
-        count = max(1, math.ceil((stop - start) / longest))
-        ends = [start + (stop - start) * i // count for i in range(count + 1)]
-        return work(map(slice, ends[:-1], ends[1:]))
-
-    return in_runs(run, n, cost=8 * n * elements * math.prod(windows.kernel))
-
-
-def _summed(of_block: Callable[[slice], np.ndarray], x: np.ndarray, windows: Windows) -> np.ndarray:
-    """Σ of_block(images) over blocks of images."""
-
-    def work(blocks: Iterable[slice]) -> np.ndarray:
-        return functools.reduce(np.add, map(of_block, blocks))
-
-    return functools.reduce(np.add, _in_blocks(work, x, windows))
+    return n, longest, 8 * n * elements * math.prod(windows.kernel)
 
 
 def _rows(x: np.ndarray, windows: Windows) -> np.ndarray:

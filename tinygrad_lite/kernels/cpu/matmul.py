@@ -88,4 +88,4 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _is_tall(n: int, k: int, m: int) -> bool:
     """Whether (n, k) · (k, m) is worth to be cut into slices, of TALL rows or more."""
-    return n >= 16 * TALL and TALL * k * m <= UNPACKED
+    return n >= 16 * TALL and 0 < TALL * k * m <= UNPACKED

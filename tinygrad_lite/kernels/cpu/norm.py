@@ -12,8 +12,8 @@ What makes it fast:
 Of few elements the calls cost more than the passes, and the plain expressions have fewer calls.
 
 In ns an element, float32, one core with AVX-512, forward and backward, and what the plain kernels took:
-batch_norm of 2 M elements 0.9 and 1.5 (1.6 and 2.1), group_norm of 1.6 M 1.0 and 1.4 (1.5 and 2.1),
-layer_norm of 8 M 1.5 and 1.9 (2.2 and 3.6).
+batch_norm of 2 M elements 0.9 and 1.5 (1.6 and 2.1), group_norm of 1.6 M 1.0 and 1.4 (1.5 and 2.1). Rows of
+half a million elements, as layer_norm has them, gained nothing in blocks.
 """
 
 from __future__ import annotations
@@ -210,63 +210,8 @@ def group_norm_back(
 # -- over rows ---------------------------------------------------------------------------------------------
 
 
-@one_blas_thread
-@np.errstate()
-def layer_norm(x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, eps: float) -> Results:
-    """w·(x − m)/√(v + ε) + b; and m and v, of each row of x (M, D)."""
-    if x.size < 2 * BLOCK:
-        return plain.layer_norm(x, w, b, eps)
-    np.setbufsize(LONG)
-    M, D = x.shape
-    y, (m, v), ones = np.empty((M, D), x.dtype), np.empty((2, M, 1), x.dtype), np.ones((D, 1), x.dtype)
-
-    def work(start: int, stop: int) -> None:
-        for block, scratch in _blocks(x, start, stop):
-            np.divide(x[block] @ ones, D, out=m[block])
-            d = np.subtract(x[block], m[block], out=y[block])
-            np.divide(np.multiply(d, d, out=scratch) @ ones, D, out=v[block])
-            d *= 1 / np.sqrt(v[block] + eps)
-            rows, k = _long_rows(d[None])
-            if w is not None:
-                rows *= _repeat(w, k)
-            if b is not None:
-                rows += _repeat(b, k)
-
-    in_runs(work, M, PASS * x.size)
-    return y, m, v
-
-
-@one_blas_thread
-@np.errstate()
-def layer_norm_back(
-    G: np.ndarray, x: np.ndarray, w: np.ndarray | None, m: np.ndarray, v: np.ndarray, eps: float
-) -> Results:
-    """The gradients of x, w and b."""
-    if x.size < 2 * BLOCK:
-        return plain.layer_norm_back(G, x, w, m, v, eps)
-    np.setbufsize(LONG)
-    M, D = x.shape
-    r, dx = 1 / np.sqrt(v + eps), np.empty((M, D), x.dtype)
-    weight = np.ones(D, x.dtype) if w is None else w
-    mean = weight[:, None] / D
-
-    def work(start: int, stop: int) -> np.ndarray:
-        total = np.zeros((2, D))
-        for block, scratch in _blocks(x, start, stop):
-            g, by_r = G[block], r[block]
-            d = np.subtract(x[block], m[block], out=scratch)
-            out = np.multiply(g, d, out=dx[block])
-            total += (by_r.T @ out)[0], np.ones(len(g), x.dtype) @ g
-            d *= by_r * by_r * by_r * (out @ mean)
-            d += by_r * (g @ mean)
-            np.multiply(g, by_r, out=out)
-            rows, k = _long_rows(out[None])
-            rows *= _repeat(weight, k)
-            out -= d
-        return total
-
-    dw, db = np.sum(in_runs(work, M, PASS * x.size), axis=0)
-    return dx, dw.astype(x.dtype), db.astype(x.dtype)
+layer_norm = one_blas_thread(plain.layer_norm)
+layer_norm_back = one_blas_thread(plain.layer_norm_back)
 
 
 # -- blocks and long rows ----------------------------------------------------------------------------------

@@ -22,18 +22,15 @@ def _reads_in_place() -> bool:
 
 UNPACKED = 1_000_000 if _reads_in_place() else 1 << 62  # multiply-adds in a product, at most
 FEWEST_ROWS = 8  # in a product: with fewer these kernels are no faster than a copy
-NARROW = 32  # columns; more are halved where products would else have too few rows
 PIECE = 48  # columns of a transposed matrix in a product, at most: 24 to 72 are about the same
+THINNEST = 10  # of them at least: for 97 columns, which only 1 divides, one large product takes a third
 
 
 def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     """Into out: a · b, (…, rows, k), (k, n) → (…, rows, n)."""
     (k, n), rows = b.shape, a.shape[-2]
-    most = UNPACKED // (k * n)
-    if most < FEWEST_ROWS and n > NARROW:
-        for half in (slice(0, n // 2), slice(n // 2, n)):
-            multiply(a, np.ascontiguousarray(b[:, half]), out[..., half])
-    elif rows <= most or most < FEWEST_ROWS:
+    most = UNPACKED // max(1, k * n)
+    if rows <= most or most < FEWEST_ROWS:
         np.matmul(a, b, out=out)
     else:
         slices = -(-rows // most)
@@ -46,9 +43,9 @@ def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
 def multiply_transposed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """aᵀ · b, (…, rows, k), (…, rows, n) → (k, n), summed over what stands before rows."""
     (rows, k), n = a.shape[-2:], b.shape[-1]
-    piece = max(p for p in range(1, min(k, PIECE) + 1) if k % p == 0)
-    most = UNPACKED // (piece * n)
-    if rows * k * n <= UNPACKED or most < FEWEST_ROWS:
+    piece = max((p for p in range(1, min(k, PIECE) + 1) if k % p == 0), default=0)
+    most = UNPACKED // max(1, piece * n)
+    if rows * k * n <= UNPACKED or most < FEWEST_ROWS or piece < THINNEST:
         return _sum(a.swapaxes(-1, -2) @ b)
     slices = -(-rows // most)
     whole = rows - rows % slices

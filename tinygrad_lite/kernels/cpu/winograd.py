@@ -32,14 +32,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
+from tinygrad_lite.kernels.cpu.blocks import over_blocks, sum_over_blocks
 from tinygrad_lite.kernels.windows import Pair, Windows
-from tinygrad_lite.threads import in_runs, one_blas_thread
-
-T = TypeVar("T")
+from tinygrad_lite.threads import one_blas_thread
 
 BLOCK_BYTES = 1 << 20  # of the tiles of a block, transformed
 BLOCK_PRODUCTS = 1_000_000  # in one matrix product: up to here OpenBLAS skips copying where it has AVX-512
@@ -99,7 +98,7 @@ def weight_gradient(g: np.ndarray, x: np.ndarray, windows: Windows) -> np.ndarra
     def of_block(images: slice) -> np.ndarray:
         return _tiles(g[images], back).swapaxes(1, 2) @ _quads(x[images], back)
 
-    return _from_transformed(_summed(of_block, g, x.shape[1], back))
+    return _from_transformed(_in_blocks(sum_over_blocks, of_block, g, x.shape[1], back))
 
 
 @one_blas_thread
@@ -114,7 +113,7 @@ def gradients(g: np.ndarray, x: np.ndarray, w: np.ndarray, windows: Windows) -> 
         _write(products, dx[images])
         return V.swapaxes(1, 2) @ _quads(x[images], back, out=products)
 
-    dw = _from_transformed(_summed(of_block, g, x.shape[1], back))
+    dw = _from_transformed(_in_blocks(sum_over_blocks, of_block, g, x.shape[1], back))
     return dx.transpose(0, 3, 1, 2), dw
 
 
@@ -130,34 +129,18 @@ def _convolve(x: np.ndarray, U: np.ndarray, b: np.ndarray | None, windows: Windo
                 products[FOR_ALL_FOUR] += b
             _write(products, y[images])
 
-    _in_blocks(work, x, o, windows)
+    _in_blocks(over_blocks, work, x, o, windows)
     return y.transpose(0, 3, 1, 2)
 
 
-def _in_blocks(work: Callable[[Iterable[slice]], T], x: np.ndarray, o: int, windows: Windows) -> list[T]:
-    """[work(blocks of images), …] for each thread, while NumPy's buffers are small."""
+def _in_blocks(divide: Callable[..., Any], work: Callable, x: np.ndarray, o: int, windows: Windows) -> Any:
+    """divide(work, …), `over_blocks` or `sum_over_blocks` of images, while NumPy's buffers are small."""
     n, c = x.shape[:2]
     tiles = math.prod(_halved(windows.grid))
     fitting = min(BLOCK_PRODUCTS // (c * o), BLOCK_BYTES // (16 * max(c, o) * x.itemsize))
-    longest = max(1, fitting // tiles)
-
-    def run(start: int, stop: int) -> T:
-        count = max(1, math.ceil((stop - start) / longest))
-        ends = [start + (stop - start) * i // count for i in range(count + 1)]
-        return work(map(slice, ends[:-1], ends[1:]))
-
     with np.errstate():  # at its end buffers are as they were
         np.setbufsize(BUFFER)
-        return in_runs(run, n, cost=2 * 16 * n * tiles * c * o)
-
-
-def _summed(of_block: Callable[[slice], np.ndarray], x: np.ndarray, o: int, windows: Windows) -> np.ndarray:
-    """Σ of_block(images) over blocks of images."""
-
-    def work(blocks: Iterable[slice]) -> np.ndarray:
-        return functools.reduce(np.add, map(of_block, blocks))
-
-    return functools.reduce(np.add, _in_blocks(work, x, o, windows))
+        return divide(work, n, max(1, fitting // tiles), 2 * 16 * n * tiles * c * o)
 
 
 # -- the transforms ----------------------------------------------------------------------------------------
