@@ -84,9 +84,9 @@ class Function:
         if hasattr(cls, "forward") and not hasattr(cls, "backward"):
             raise TypeError(f"{cls.__name__}: has forward but no backward(self, grad, ...)")
         if hasattr(cls, "forward") and cls.private and cls.backward_fused is None:
-            names = ", ".join(cls.private)
+            hidden = ", ".join(cls.private)
             raise TypeError(
-                f"{cls.__name__}: private lists {names}, which backward_fused alone may read; it has none"
+                f"{cls.__name__}: private lists {hidden}, which backward_fused alone may read; it has none"
             )
         if hasattr(cls, "forward"):
             names = ("backward_fused", "backward") if cls.backward_fused else ("backward",)
