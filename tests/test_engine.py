@@ -6,28 +6,10 @@ import numpy as np
 import pytest
 
 import tinygrad_lite as t
+from tests.small_graphs import Square, leaf, ones
 from tinygrad_lite import Function, Tensor
 from tinygrad_lite.ops.activation import relu
 from tinygrad_lite.ops.elementwise import exp
-
-
-def leaf(*values, dtype="float64"):
-    return Tensor(np.array(values, dtype), requires_grad=True)
-
-
-def ones(*shape):
-    return Tensor(np.ones(shape), requires_grad=True)
-
-
-class Square(Function):
-    """x², with both of its backwards."""
-
-    def forward(self, x):
-        return x * x
-
-    def backward(self, grad, x):
-        return 2 * grad * x
-
 
 # -- edges: the graph survives every mixture of operands -----------------------------------------------
 

@@ -13,7 +13,7 @@ import operator
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ContextDecorator
 from typing import Any, TypeVar
@@ -103,6 +103,12 @@ def _run(work: Callable[[int, int], T], start: int, stop: int) -> T:
         return work(start, stop)
     finally:
         _here.is_in_run = False
+
+
+def slices(start: int, stop: int, length: int) -> Iterator[slice]:
+    """Slices of `length`, the last perhaps shorter, that make up start … stop: the blocks of a run."""
+    for first in range(start, stop, length):
+        yield slice(first, min(first + length, stop))
 
 
 # -- BLAS ------------------------------------------------------------------------------------------------

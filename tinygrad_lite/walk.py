@@ -67,16 +67,15 @@ class _Flow:
         arrived: {key: [target, gradient, owned]}, at leaves, and at nodes until their turn.
         waiting: the keys of these nodes, a heap.
         on_path: the keys where the walk goes; None for everywhere.
-        create_graph: whether gradients are Tensors.
+        kind: what gradients are: arrays, or under `create_graph` Tensors.
     """
 
-    __slots__ = ("arrived", "create_graph", "kind", "on_path", "waiting")
+    __slots__ = ("arrived", "kind", "on_path", "waiting")
 
     def __init__(self, on_path: set[int] | None, create_graph: bool) -> None:
         self.arrived: dict[int, list] = {}
         self.waiting: list[int] = []
         self.on_path = on_path
-        self.create_graph = create_graph
         self.kind = Tensor if create_graph else np.ndarray
 
     def pass_on(self, gradients: Any, edges: list, node: Any) -> None:
@@ -98,12 +97,12 @@ class _Flow:
             if self.on_path is not None and key not in self.on_path:
                 continue
             if type(g) is not kind or g.dtype is not dtype or g.shape != shape:
-                g = _fitted(node, i, g, edges[i], self.create_graph)
+                g = _fitted(node, i, g, edges[i], kind is Tensor)
             if key not in arrived:
                 arrived[key] = [target, g, False]
                 if key < 0:
                     heappush(self.waiting, key)
-            elif arrived[key][2] and not self.create_graph:
+            elif arrived[key][2] and kind is not Tensor:
                 arrived[key][1] += g
             else:
                 arrived[key] = [target, arrived[key][1] + g, True]

@@ -17,7 +17,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from tinygrad_lite.backend import Array, array_module
-from tinygrad_lite.threads import in_runs
+from tinygrad_lite.threads import in_runs, slices
 
 BLOCK = 256  # rows; a block of s is then 256 kB of float32, and stays in the cache
 EXP = 16  # multiply-adds that the exponential of an element costs, in the measure of `in_runs`
@@ -72,7 +72,7 @@ def _sum_over_blocks(
     u: np.ndarray, temperature: float, work: Callable[[Iterator[Block]], np.ndarray]
 ) -> np.ndarray:
     """What `work` makes of blocks that threads share, summed."""
-    pairs = list(combinations_with_replacement(_blocks_of_rows(len(u)), 2))
+    pairs = list(combinations_with_replacement(slices(0, len(u), BLOCK), 2))
 
     def run(start: int, stop: int) -> np.ndarray:
         return work(_exponentials(u, temperature, pairs[start:stop]))
@@ -97,17 +97,13 @@ def _exponentials(u: np.ndarray, temperature: float, pairs: list[tuple[slice, sl
         yield a, b, E
 
 
-def _blocks_of_rows(n: int) -> list[slice]:
-    return [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
-
-
 # -- all of s, in blocks of whole rows -------------------------------------------------------------------
 
 
 def _log_sums_by_rows(u: Array, temperature: float) -> Array:
     xp = array_module(u)
     lse = xp.empty(len(u), dtype=u.dtype)
-    for rows in _blocks_of_rows(len(u)):
+    for rows in slices(0, len(u), BLOCK):
         s = _similarities(u, rows, temperature)
         highest = s.max(axis=1)
         lse[rows] = highest + xp.log(xp.exp(s - highest[:, None]).sum(axis=1))
@@ -117,7 +113,7 @@ def _log_sums_by_rows(u: Array, temperature: float) -> Array:
 def _weighted_rows_by_rows(u: Array, lse: Array, temperature: float) -> Array:
     xp = array_module(u)
     g = xp.zeros_like(u)
-    for rows in _blocks_of_rows(len(u)):
+    for rows in slices(0, len(u), BLOCK):
         P = xp.exp(_similarities(u, rows, temperature) - lse[rows, None])
         g[rows] += P @ u
         g += P.T @ u[rows]

@@ -12,9 +12,14 @@ from benchmarks.measure import Comparison
     [
         (["--against", "torch,tinygrad"], "no workload is written for tinygrad; there are torch, autograd"),
         (["--against", "torch", "--only", "lennet"], "no workload lennet; --help lists them"),
+        (["--cpu-time", "--threads", "2"], "needs --threads 1"),
+        (["--turns", "0"], "needs at least 1; got 0"),
+        (["--turns", "-1"], "needs at least 1; got -1"),
+        (["--profile", "--readme"], "--profile measures no ratios"),
+        (["--json", "no/such/folder/x.json"], "there is no folder"),
     ],
 )
-def test_what_cannot_be_measured_is_refused_by_name(arguments, message, capsys, monkeypatch):
+def test_what_cannot_be_measured_or_written_is_refused_at_once(arguments, message, capsys, monkeypatch):
     monkeypatch.setattr(command, "find_spec", lambda name: name)
     with pytest.raises(SystemExit, match="2"):
         command.main(arguments)
@@ -26,29 +31,6 @@ def test_a_peer_that_is_not_installed_is_told(capsys, monkeypatch):
     with pytest.raises(SystemExit, match="2"):
         command.main(["--only", "mlp"])
     assert "torch is not installed: pip install -e '.[bench]'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--turns", "0"], "needs at least 1; got 0"),
-        (["--turns", "-1"], "needs at least 1; got -1"),
-        (["--profile", "--readme"], "--profile measures no ratios"),
-        (["--json", "no/such/folder/x.json"], "there is no folder"),
-    ],
-)
-def test_what_could_not_be_written_is_refused_at_once(arguments, message, capsys, monkeypatch):
-    monkeypatch.setattr(command, "find_spec", lambda name: name)
-    with pytest.raises(SystemExit, match="2"):
-        command.main(arguments)
-    assert message in capsys.readouterr().err
-
-
-def test_cpu_time_needs_one_thread(capsys, monkeypatch):
-    monkeypatch.setattr(command, "find_spec", lambda name: name)
-    with pytest.raises(SystemExit, match="2"):
-        command.main(["--cpu-time", "--threads", "2"])
-    assert "needs --threads 1" in capsys.readouterr().err
 
 
 def comparison(name, ratio, others=0.0):

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from tinygrad_lite.backend import Array, array_module
+from tinygrad_lite.kernels import reduce
 
 
 def softmax(x: Array, axis: int) -> Array:
@@ -46,5 +47,4 @@ def row_sums(x: Array) -> Array:
 
 def total(x: Array, axis: int) -> Array:
     """Σ x with length 1 left along the axis; float16 is summed in float32."""
-    wide = "float32" if x.dtype == "float16" else None
-    return x.sum(axis=axis, keepdims=True, dtype=wide).astype(x.dtype, copy=False)
+    return reduce.total(x, (axis,), keepdim=True).astype(x.dtype, copy=False)

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import math
-from types import ModuleType
-from typing import Any
 
-from tinygrad_lite.backend import holds_floats
 from tinygrad_lite.engine import Function
 from tinygrad_lite.kernels import activation as plain
 from tinygrad_lite.kernels.cpu import activation as cpu
-from tinygrad_lite.ops.arguments import kernels_for
+from tinygrad_lite.ops.arguments import choice_of
 from tinygrad_lite.ops.elementwise import erf, exp
 from tinygrad_lite.tensor import Tensor, TensorLike
 
-
-def _kernels(x: Any) -> ModuleType:
-    """The module of array functions for where x lives; integers and numbers are left to the plain ones."""
-    return kernels_for(x, cpu, plain) if holds_floats(x) else plain
+_kernels = choice_of(cpu, plain, floats_only=True)
 
 
 class ReLU(Function):

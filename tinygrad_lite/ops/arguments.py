@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from tinygrad_lite.backend import Array, as_array, device_of
+from tinygrad_lite.backend import Array, as_array, device_of, holds_floats
 from tinygrad_lite.tensor import Tensor, TensorLike
 
 
@@ -15,14 +15,17 @@ def array_of(x: Any) -> Array:
     return x.data if isinstance(x, Tensor) else as_array(x)
 
 
-def choice_of(cpu: ModuleType, plain: ModuleType) -> Callable[[Array], ModuleType]:
-    """The function that gives, of two modules with the same functions of arrays, the one for an array."""
-    return lambda x: kernels_for(x, cpu, plain)
+def choice_of(cpu: ModuleType, plain: ModuleType, floats_only: bool = False) -> Callable[[Array], ModuleType]:
+    """The function that gives, of two modules with the same functions of arrays, the one for where x lives.
 
-
-def kernels_for(x: Array, cpu: ModuleType, plain: ModuleType) -> ModuleType:
-    """Of two modules with the same functions of arrays, the one for x: for NumPy alone, or for CuPy too."""
-    return cpu if device_of(x) == "cpu" else plain
+    Args:
+        cpu: for NumPy alone.
+        plain: for CuPy too.
+        floats_only: leave integers and numbers to the plain ones.
+    """
+    if floats_only:
+        return lambda x: cpu if holds_floats(x) and device_of(x) == "cpu" else plain
+    return lambda x: cpu if device_of(x) == "cpu" else plain
 
 
 def check_one_dtype(op: str, **arguments: TensorLike | None) -> None:

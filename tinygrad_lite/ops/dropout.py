@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
-from tinygrad_lite.backend import Array, ambient_rng, holds_floats
+from tinygrad_lite.backend import ambient_rng
 from tinygrad_lite.engine import Function
 from tinygrad_lite.kernels import dropout as plain
 from tinygrad_lite.kernels.cpu import dropout as cpu
-from tinygrad_lite.ops.arguments import kernels_for
+from tinygrad_lite.ops.arguments import choice_of
 from tinygrad_lite.tensor import TensorLike
 
-
-def _kernels(x: Array) -> ModuleType:
-    """The module of array functions for where x lives; integers are left to the plain ones."""
-    return kernels_for(x, cpu, plain) if holds_floats(x) else plain
+_kernels = choice_of(cpu, plain, floats_only=True)
 
 
 class Dropout(Function):

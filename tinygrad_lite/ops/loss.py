@@ -6,13 +6,15 @@ from tinygrad_lite.backend import Array, array_module, as_array, device_of, to_d
 from tinygrad_lite.engine import Function
 from tinygrad_lite.kernels import softmax as plain
 from tinygrad_lite.kernels.cpu import softmax as cpu
-from tinygrad_lite.ops.arguments import array_of, kernels_for
+from tinygrad_lite.ops.arguments import array_of, choice_of
 from tinygrad_lite.ops.elementwise import exp, log, to, where
 from tinygrad_lite.ops.index import checked_indices
 from tinygrad_lite.ops.reduce import sum
 from tinygrad_lite.ops.shape import reshape
 from tinygrad_lite.ops.softmax import log_softmax, softmax
 from tinygrad_lite.tensor import Tensor, TensorLike
+
+_kernels = choice_of(cpu, plain)  # the module of array functions for where an array lives
 
 # -- what losses share ---------------------------------------------------------------------------------
 
@@ -215,7 +217,7 @@ class CrossEntropy(_OfClasses):
         self.classes = self.xp.arange(K)
         rows, labels = _rows(x), self.labels.reshape(-1)
         self.at = self.xp.arange(len(labels)), labels  # of each row, its label's place
-        kernels = kernels_for(x, cpu, plain)
+        kernels = _kernels(x)
         z = rows - kernels.row_maxima(rows)
         self.e = self.xp.exp(z)
         self.total = kernels.row_sums(self.e)[:, 0]

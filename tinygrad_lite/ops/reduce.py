@@ -9,12 +9,14 @@ from tinygrad_lite.backend import python_number
 from tinygrad_lite.engine import Function
 from tinygrad_lite.kernels import reduce as plain
 from tinygrad_lite.kernels.cpu import reduce as cpu
-from tinygrad_lite.ops.arguments import kernels_for
+from tinygrad_lite.ops.arguments import choice_of
 from tinygrad_lite.ops.compare import ungraphed
 from tinygrad_lite.ops.elementwise import exp, to
 from tinygrad_lite.ops.index import gather
 from tinygrad_lite.ops.shape import Dim, dims_of, expand, reshape, squeeze
 from tinygrad_lite.tensor import Tensor, TensorLike
+
+_kernels = choice_of(cpu, plain)  # the module of array functions for where an array lives
 
 
 def _kept(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
@@ -39,7 +41,7 @@ class _Reduction(Function):
 
     def total(self, x):
         """Σ x over `dims`; of float16 in float32."""
-        return kernels_for(x, cpu, plain).total(x, self.dims, self.keepdim)
+        return _kernels(x).total(x, self.dims, self.keepdim)
 
     def spread(self, reduced):
         """Something of the output's shape, repeated to the input's."""

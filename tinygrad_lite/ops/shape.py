@@ -10,10 +10,12 @@ from tinygrad_lite.backend import broadcasts_to, python_number
 from tinygrad_lite.engine import Function
 from tinygrad_lite.kernels import reduce as plain
 from tinygrad_lite.kernels.cpu import reduce as cpu
-from tinygrad_lite.ops.arguments import kernels_for
+from tinygrad_lite.ops.arguments import choice_of
 from tinygrad_lite.ops.elementwise import to
 from tinygrad_lite.ops.index import getitem
 from tinygrad_lite.tensor import Tensor, TensorLike
+
+_kernels = choice_of(cpu, plain)  # the module of array functions for where an array lives
 
 Dim = int | tuple[int, ...] | None
 
@@ -136,7 +138,7 @@ class SumToSize(Function):
 
     def forward(self, x):
         self.source = x.shape
-        return kernels_for(x, cpu, plain).unbroadcast(x, self.shape, x.dtype)
+        return _kernels(x).unbroadcast(x, self.shape, x.dtype)
 
     def backward(self, grad):
         return expand(grad, self.source)

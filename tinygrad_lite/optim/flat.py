@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_lite.backend import Array
 from tinygrad_lite.tensor import Tensor
-from tinygrad_lite.threads import in_runs
+from tinygrad_lite.threads import in_runs, slices
 
 SMALL = 1 << 14  # elements up to which a parameter is joined: to copy them costs less than the calls
 BLOCK = 1 << 17  # elements of a large one that are updated at a time, while they are in the cache
@@ -56,8 +56,7 @@ class Large(Alone):
 
         def run(first: int, last: int) -> State:
             own: State = {}
-            for start in range(first, last, BLOCK):
-                block = slice(start, min(start + BLOCK, last))
+            for block in slices(first, last, BLOCK):
                 own = {**state, **{name: value[block] for name, value in flat_state.items()}}
                 update(flat_p[block], flat_g[block], own)
             return own

@@ -20,7 +20,7 @@ import numpy as np
 from tinygrad_lite.kernels import attention as plain
 from tinygrad_lite.kernels.cpu.softmax import exponentials
 from tinygrad_lite.kernels.matmul import rows_of
-from tinygrad_lite.threads import in_runs
+from tinygrad_lite.threads import in_runs, slices
 
 BLOCK = 1 << 18  # weights, at a time
 PASSES = 4  # over the weights, beside the products
@@ -126,9 +126,7 @@ def _from_front(x: Any, axis: int | None) -> Any:
 
 def _blocks(start: int, stop: int, E: np.ndarray) -> Iterator[slice]:
     """Slices of start … stop with about BLOCK weights in each."""
-    length = max(1, BLOCK * len(E) // max(1, E.size))
-    for first in range(start, stop, length):
-        yield slice(first, min(first + length, stop))
+    return slices(start, stop, max(1, BLOCK * len(E) // max(1, E.size)))
 
 
 def _transposed(x: np.ndarray) -> np.ndarray:

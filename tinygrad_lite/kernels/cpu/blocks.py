@@ -55,9 +55,9 @@ def in_blocks(
 
     def work(start: int, stop: int) -> None:
         room = [np.empty(min(BLOCK, stop - start), first.dtype) for _ in range(scratch)]
-        for i in range(start, stop, BLOCK):
-            j = min(i + BLOCK, stop)
-            compute(*[row[i:j] for row in rows], *[free[: j - i] for free in room])
+        for block in threads.slices(start, stop, BLOCK):
+            length = block.stop - block.start
+            compute(*[row[block] for row in rows], *[free[:length] for free in room])
 
     cost = 8 * passes * first.size
     if cost < 2 * threads.WORTH:  # a single run, and no BLAS in it to be held

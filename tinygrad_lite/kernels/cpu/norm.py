@@ -25,7 +25,7 @@ import numpy as np
 
 from tinygrad_lite.kernels import norm as plain
 from tinygrad_lite.kernels.norm import channels_last, channels_second, mean_of_group
-from tinygrad_lite.threads import in_runs, one_blas_thread
+from tinygrad_lite.threads import in_runs, one_blas_thread, slices
 
 BLOCK = 1 << 18  # elements at a time; of fewer, what a call of NumPy costs would tell
 LONG = 1 << 10  # elements in a long row
@@ -221,9 +221,8 @@ def _blocks(rows: np.ndarray, start: int, stop: int) -> Iterator[tuple[slice, np
     """Blocks that make up rows[start:stop]; and room of the shape of each, always in the same memory."""
     step = max(1, BLOCK // max(1, math.prod(rows.shape[1:])))
     scratch = np.empty((min(step, stop - start), *rows.shape[1:]), rows.dtype)
-    for i in range(start, stop, step):
-        block = slice(i, min(i + step, stop))
-        yield block, scratch[: block.stop - i]
+    for block in slices(start, stop, step):
+        yield block, scratch[: block.stop - block.start]
 
 
 def _pixels(x: np.ndarray) -> tuple[np.ndarray, int, int]:

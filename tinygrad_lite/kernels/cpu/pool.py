@@ -19,7 +19,7 @@ import numpy as np
 
 from tinygrad_lite.kernels import pool as plain
 from tinygrad_lite.kernels.windows import Windows
-from tinygrad_lite.threads import in_runs
+from tinygrad_lite.threads import in_runs, slices
 
 BLOCK = 1 << 19  # numbers of the images, at a time
 PASSES = 4  # over the images that a kernel costs, as `in_runs` counts them
@@ -167,7 +167,7 @@ def _in_blocks(work: Callable[[slice], None], images: np.ndarray) -> None:
     block = max(1, BLOCK * len(images) // images.size)
 
     def run(start: int, stop: int) -> None:
-        for first in range(start, stop, block):
-            work(slice(first, min(first + block, stop)))
+        for part in slices(start, stop, block):
+            work(part)
 
     in_runs(run, len(images), cost=8 * PASSES * images.size)

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_lite.kernels import softmax as plain
 from tinygrad_lite.kernels.matmul import rows_of
-from tinygrad_lite.threads import in_runs, one_blas_thread
+from tinygrad_lite.threads import in_runs, one_blas_thread, slices
 
 BLOCK = 1 << 17  # elements at a time
 SHORT = 32  # elements in a row, up to which its maximum is found faster in the turned matrix
@@ -120,8 +120,7 @@ def _by_rows(fill: Callable[..., None], axis: int, *arrays: np.ndarray) -> np.nd
     length = max(1, BLOCK // max(1, out.shape[1]))
 
     def run(start: int, stop: int) -> None:
-        for begin in range(start, stop, length):
-            block = slice(begin, min(begin + length, stop))
+        for block in slices(start, stop, length):
             fill(out[block], *(x[block] for x in rows))
 
     in_runs(run, len(out), 8 * PASSES * out.size)
