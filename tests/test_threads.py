@@ -49,6 +49,48 @@ def test_each_run_has_a_thread_of_its_own(three_threads):
     assert len(set(names)) == 3
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 40), st.integers(1, 9), st.sampled_from([0.0, 2e7, MUCH]))
+def test_blocks_that_threads_draw_make_up_the_range_and_are_as_long_but_for_the_last(n, longest, cost):
+    t.set_num_threads(3)
+    drawn = threads.over_blocks(list, n, longest, cost)
+    t.set_num_threads(1)
+    blocks = sorted((block for own in drawn for block in own), key=lambda block: block.start)
+    assert [i for block in blocks for i in range(block.start, block.stop)] == list(range(n))
+    assert len({block.stop - block.start for block in blocks[:-1]}) <= 1
+    assert all(0 < block.stop - block.start <= longest for block in blocks)
+
+
+def test_a_thread_that_must_wait_leaves_blocks_to_the_others(three_threads):
+    all_but_two = threading.Semaphore(0)
+
+    def work(blocks):
+        first = next(blocks)
+        if first.start < 2:  # two of the threads come no further until the third has done the rest
+            assert all_but_two.acquire(timeout=10)
+            return [first]
+        others = [first, *blocks]
+        all_but_two.release(2)
+        return others
+
+    assert sorted(map(len, threads.over_blocks(work, 9, 1, MUCH))) == [1, 1, 7]
+
+
+@pytest.mark.parametrize(
+    ("n", "longest", "sharing", "length"),
+    [(0, 3, 1, 1), (7, 3, 1, 3), (9, 4, 1, 3), (9, 100, 1, 9), (12, 6, 2, 6), (10, 4, 2, 3), (9, 100, 2, 5)],
+)
+def test_blocks_are_equal_and_as_many_for_each_of_those_who_share_them(n, longest, sharing, length):
+    assert threads.equal_length(n, longest, sharing) == length
+
+
+def test_what_consists_of_many_calls_is_shared_only_if_it_is_much_more(three_threads):
+    cost = 2 * threads.WORTH
+    assert len(threads.in_runs(lambda *run: run, 9, cost)) == 2
+    assert len(threads.over_blocks(list, 9, 1, cost)) == 1
+    assert len(threads.over_blocks(list, 9, 1, cost * threads.CALLS)) == 2
+
+
 def test_little_work_stays_in_the_thread_that_asks(three_threads):
     assert len(threads.in_runs(lambda *run: run, 100, threads.WORTH)) == 1
 

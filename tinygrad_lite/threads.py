@@ -7,12 +7,15 @@ what they gain; so while a kernel works BLAS is held to one thread, and afterwar
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
+import functools
 import itertools
 import operator
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ContextDecorator
@@ -22,6 +25,7 @@ T = TypeVar("T")
 
 MOST_BY_DEFAULT = 4  # Python code between NumPy's calls holds a lock: further threads would wait for it
 WORTH = 1 << 22  # multiply-adds for which a thread is woken: about 100 µs, twice as long as to wake it
+CALLS = 4  # times as much must there be where work is many calls, between which threads wait for one another
 SMALL = 1 << 18  # multiply-adds up to which OpenBLAS uses one thread anyway
 LOOK_AGAIN = 0.01  # seconds: asking BLAS takes as long as a small operation
 
@@ -65,27 +69,62 @@ def in_runs(work: Callable[[int, int], T], n: int, cost: float, unit: int = 1) -
     Returns:
         What the runs returned, in their order; a single run where a thread for it is not worth waking.
     """
+    count = _threads_for(cost, -(-n // unit))
+    ends = [min(n, unit * (-(-n // unit) * i // count)) for i in range(count + 1)]
+    return _at_once([functools.partial(work, start, stop) for start, stop in itertools.pairwise(ends)], cost)
+
+
+def over_blocks(work: Callable[[Iterator[slice]], T], n: int, longest: int, cost: float) -> list[T]:
+    """[work(blocks), …], one for each thread, which draws the blocks of range(n) that no other has drawn.
+
+    So a thread that comes late, or must wait, has fewer of them, and it is not the same ones each time: what
+    `work` makes of a block must not depend on others, as a sum over them would.
+
+    Args:
+        work: as for `in_runs`; it may get no block at all.
+        n: how many there are.
+        longest: how many of them are in a block, at most; but for the last one, all blocks are equally long.
+        cost: as for `in_runs`.
+    """
+    count = _threads_for(cost / CALLS, n)
+    length = equal_length(n, longest, count)
+    left = deque(slices(0, n, length))
+    return _at_once([lambda: work(_drawn_from(left))] * count, cost)
+
+
+def _drawn_from(left: deque[slice]) -> Iterator[slice]:
+    """What is left, one after the other, while other threads draw from it too."""
+    with contextlib.suppress(IndexError):  # none is left
+        while True:
+            yield left.popleft()
+
+
+def _threads_for(cost: float, parts: int) -> int:
+    """How many threads share that work, which has so many parts."""
+    if cost < 2 * WORTH or parts < 2 or _here.is_in_run:
+        return 1
+    return min(int(cost // WORTH), parts, num_threads())
+
+
+def _at_once(jobs: list[Callable[[], T]], cost: float) -> list[T]:
+    """The results of the jobs: the first is done here, each other one by a helper."""
+    first, *others = jobs
     if cost < SMALL or _here.is_in_run:
-        return [work(0, n)]
-    count = min(int(cost // WORTH), -(-n // unit))
+        return [first()]
     with one_blas_thread:
-        if count < 2 or (count := min(count, num_threads())) < 2:
-            return [work(0, n)]
-        ends = [min(n, unit * (-(-n // unit) * i // count)) for i in range(count + 1)]
+        if not others:
+            return [first()]
         try:
-            helped = [
-                _pool(count - 1).submit(contextvars.copy_context().run, _run, work, start, stop)
-                for start, stop in itertools.pairwise(ends[1:])
-            ]
+            helped = [_pool(len(others)).submit(contextvars.copy_context().run, _run, job) for job in others]
         except RuntimeError:  # Python is about to end, and no longer gives work to threads
-            return [work(0, n)]
+            return [job() for job in jobs]
         try:
-            first = _run(work, ends[0], ends[1])
+            result = _run(first)
         finally:
-            others = [future.exception() for future in helped]  # waits: none may write after we return
-        for error in filter(None, others):
+            errors = [future.exception() for future in helped]  # waits: none may write after we return
+        for error in filter(None, errors):
             raise error
-        return [first, *(future.result() for future in helped)]
+        return [result, *(future.result() for future in helped)]
 
 
 class _Here(threading.local):
@@ -97,12 +136,18 @@ class _Here(threading.local):
 _here = _Here()
 
 
-def _run(work: Callable[[int, int], T], start: int, stop: int) -> T:
+def _run(job: Callable[[], T]) -> T:
     _here.is_in_run = True
     try:
-        return work(start, stop)
+        return job()
     finally:
         _here.is_in_run = False
+
+
+def equal_length(n: int, longest: int, sharing: int = 1) -> int:
+    """Of equal blocks of range(n), `longest` at most, of which each of those sharing gets as many."""
+    count = sharing * max(1, -(-n // (longest * sharing)))
+    return max(1, -(-n // count))
 
 
 def slices(start: int, stop: int, length: int) -> Iterator[slice]:

@@ -13,13 +13,14 @@ from tinygrad_lite import Tensor, nn, no_grad
 @contextlib.contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
     """Within it `model` is in eval mode; afterwards each of its modules has the mode that it had."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
+    in_training = [module for module in model.modules() if module.training]
+    for module in in_training:
+        module.training = False
     try:
         yield
     finally:
-        for module, training in modes.items():
-            module.training = training
+        for module in in_training:
+            module.training = True
 
 
 def outputs(model: nn.Module, images: np.ndarray, batch_size: int = 256) -> np.ndarray:

@@ -105,3 +105,23 @@ def test_little_work_wakes_no_thread(monkeypatch):
     monkeypatch.setattr(threads, "in_runs", None)
     (y,) = in_blocks(lambda x, y: np.copyto(y, x), np.ones(blocks.BLOCK + 1), passes=1)
     assert y.all()
+
+
+def test_what_a_block_needs_is_prepared_once_for_all_that_are_as_long():
+    prepared = []
+
+    def prepare(factor, n):
+        prepared.append(n)
+        return lambda block, more: factor * block.start + more
+
+    of_block = blocks.for_blocks(prepare, 10)
+    assert [of_block(slice(i, min(i + 3, 8)), 0.5) for i in (0, 3, 6)] == [0.5, 30.5, 60.5]
+    assert prepared == [3, 2]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("n", [0, 1, 7])
+def test_terms_are_added_for_all_blocks(number, n):
+    with blocks_and_threads(number):
+        total = blocks.sum_over_blocks(lambda drawn: (np.arange(8)[b].sum() for b in drawn), n, 2, 1e9)
+    assert total == sum(range(n))

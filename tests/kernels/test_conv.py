@@ -144,9 +144,9 @@ def test_dw_is_made_of_the_windows_of_fewer_channels_where_both_have_as_many(mon
     seen = []
 
     class Noted(columns.Columns):
-        def blocks(self, x):
+        def prepare(self, x, n):
             seen.append(x.shape[1])
-            return super().blocks(x)
+            return super().prepare(x, n)
 
     monkeypatch.setattr(cpu, "Columns", Noted)
     windows = windows_of("conv2d", (8, 8), 3, stride, 1)
@@ -198,16 +198,12 @@ def test_float16_has_no_specialist(groups, c):
 
 
 @pytest.mark.parametrize("layout", [columns.Columns, columns.Bands])
-@pytest.mark.parametrize("image_bytes_in_a_block", [1, 3])
-def test_images_come_in_equal_blocks(monkeypatch, layout, image_bytes_in_a_block):
+@pytest.mark.parametrize("images", [0, 1, 3])
+def test_the_windows_of_a_block_of_images_fit_the_cache(monkeypatch, layout, images):
     windows = Windows((4, 4), (3, 3), padding=((1, 1), (1, 1)))
     of_an_image = 16 * 9 * 2 if layout is columns.Columns else 4 * 6 * 3 * 2
-    monkeypatch.setattr(columns, "BLOCK_BYTES", image_bytes_in_a_block * of_an_image * 8)
-    blocks = [part for part, _ in layout(windows).blocks(np.zeros((7, 2, 4, 4)))]
-    lengths = {1: [1] * 7, 3: [2, 2, 3]}[image_bytes_in_a_block]
-    assert [part.stop - part.start for part in blocks] == lengths
-    assert blocks[0].start == 0
-    assert blocks[-1].stop == 7
+    monkeypatch.setattr(columns, "BLOCK_BYTES", (images + 0.9) * of_an_image * 8)
+    assert layout(windows).longest_block(np.zeros((7, 2, 4, 4))) == max(1, images)
 
 
 @pytest.mark.parametrize("layout", [columns.Columns, columns.Bands])
@@ -215,10 +211,11 @@ def test_a_row_is_a_window_in_the_order_of_the_weights_and_of_the_places(rng, la
     windows = Windows((5, 6), (3, 2), (2, 1), ((1, 0), (0, 1)))
     x, w = rng.standard_normal((2, 3, 5, 6)), rng.standard_normal((4, 3, 3, 2))
     way = layout(windows)
-    ((images, matrix),) = way.blocks(x)
-    assert images == slice(0, 2)
-    y = plain.convolve(x, w, None, windows, 1)
-    np.testing.assert_allclose(matrix @ way.matrix_of(w), way.places(y), rtol=1e-12, atol=1e-12)
+    y = way.places(plain.convolve(x, w, None, windows, 1))
+    windows_in = way.prepare(x, 1)
+    for image in slice(0, 1), slice(1, 2):
+        products = windows_in(image) @ way.matrix_of(w)
+        np.testing.assert_allclose(products, y[way.rows_of(image)], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("layout", [columns.Columns, columns.Bands])
@@ -230,7 +227,7 @@ def test_the_weights_of_a_matrix_are_those_that_it_is_made_of(rng, layout):
 
 def test_windows_in_a_band_overlap_in_memory():
     way = columns.Bands(Windows((4, 8), (3, 3)))
-    ((_, matrices),) = way.blocks(LAYOUTS["channels-last"](np.zeros((2, 5, 4, 8), "float32")))
+    matrices = way.prepare(LAYOUTS["channels-last"](np.zeros((2, 5, 4, 8), "float32")), 2)(slice(0, 2))
     assert matrices.shape == (6, 4, 45)
     assert matrices.strides[0] == matrices.strides[2] * 15
 
@@ -249,6 +246,13 @@ def test_channels_are_brought_together(rng, layout, size, c):
 def test_channels_that_are_few_or_together_are_not_copied(rng, c):
     x = LAYOUTS["channels-last" if c == 5 else "contiguous"](rng.standard_normal((2, c, 16, 16)))
     assert columns.channels_last(x) is x
+
+
+def test_an_op_that_is_called_again_has_the_same_windows_with_all_that_is_known_of_them():
+    windows = windows_of("conv2d", (8, 8), 3, padding=1)
+    again = windows_of("conv2d", (8, 8), (3, 3), padding=(1, 1))
+    assert again is windows
+    assert again.taps is windows.taps
 
 
 # -- products ----------------------------------------------------------------------------------------------
@@ -299,7 +303,7 @@ def test_each_pixel_is_in_one_class(size, kernel, stride, padding):
     size = tuple(max(a, k) for a, k in zip(size, kernel, strict=True))
     windows = windows_of("conv2d", size, kernel, stride, padding)
     count = np.zeros(size, int)
-    for pixels, _, around in windows.phases():
+    for pixels, _, around in windows.phases:
         count[pixels] += 1
         assert 0 in around.kernel or around.grid == count[pixels].shape
     assert (count == 1).all()
@@ -307,10 +311,10 @@ def test_each_pixel_is_in_one_class(size, kernel, stride, padding):
 
 def test_at_stride_1_the_only_class_is_mirrored():
     windows = windows_of("conv2d", (5, 6), (3, 2), padding=(2, 1))
-    ((_, _, around),) = windows.phases()
+    ((_, _, around),) = windows.phases
     assert around == windows.mirrored
 
 
 def test_3x3_at_stride_2_is_four_convolutions_by_4_2_2_and_1_taps():
     windows = windows_of("conv2d", (8, 8), 3, 2, 1)
-    assert [around.kernel for _, _, around in windows.phases()] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert [around.kernel for _, _, around in windows.phases] == [(1, 1), (1, 2), (2, 1), (2, 2)]

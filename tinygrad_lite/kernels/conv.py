@@ -55,7 +55,7 @@ def columns_of(x: Array, windows: Windows, groups: int) -> Array:
     (kh, kw), (rows, columns) = windows.kernel, windows.grid
     matrix = array_module(x).zeros((groups, n, rows, columns, kh * kw, c // groups), dtype=x.dtype)
     images = by_group(x, groups)
-    for tap, (places, pixels) in enumerate(windows.taps()):
+    for tap, (places, pixels) in enumerate(windows.taps):
         matrix[..., tap, :].transpose(0, 1, 4, 2, 3)[places] = images[pixels]
     return matrix.reshape(groups, n * rows * columns, kh * kw * c // groups)
 
@@ -66,7 +66,7 @@ def add_columns(matrix: Array, windows: Windows, x: Array) -> None:
     (kh, kw), (rows, columns) = windows.kernel, windows.grid
     matrix = matrix.reshape(groups, len(x), rows, columns, kh * kw, x.shape[1] // groups)
     images = by_group(x, groups)
-    for tap, (places, pixels) in enumerate(windows.taps()):
+    for tap, (places, pixels) in enumerate(windows.taps):
         images[pixels] += matrix[..., tap, :].transpose(0, 1, 4, 2, 3)[places]
 
 

@@ -9,7 +9,7 @@ from tinygrad_lite.kernels.windows import Pair, Windows
 def window_sums(x: Array, windows: Windows) -> Array:
     """The sum of each window: (n, c, h, w) → (n, c, h′, w′)."""
     y = _blank(x, windows.grid)
-    for places, pixels in windows.taps():
+    for places, pixels in windows.taps:
         y[places] += x[pixels]
     return y
 
@@ -17,14 +17,14 @@ def window_sums(x: Array, windows: Windows) -> Array:
 def spread_sums(y: Array, windows: Windows) -> Array:
     """At each pixel the sum over the windows that it is in: (n, c, h′, w′) → (n, c, h, w)."""
     x = _blank(y, windows.size)
-    for places, pixels in windows.taps():
+    for places, pixels in windows.taps:
         x[pixels] += y[places]
     return x
 
 
 def window_maxima(x: Array, windows: Windows) -> tuple[Array, Array]:
     """The maximum of each window, and the tap that lies on it: the first of equal ones; NaN wins."""
-    xp, taps = array_module(x), list(enumerate(windows.taps()))
+    xp, taps = array_module(x), list(enumerate(windows.taps))
     y = _blank(x, windows.grid)
     winners = xp.zeros_like(y, dtype="uint8" if len(taps) <= 256 else "int32")
     for tap, (places, pixels) in reversed(taps):  # the champion is the first tap that lies on a pixel
@@ -42,7 +42,7 @@ def window_maxima(x: Array, windows: Windows) -> tuple[Array, Array]:
 def spread_winners(y: Array, winners: Array, windows: Windows) -> Array:
     """Each window's element at the pixel that its winner lies on, added where one won several."""
     x = _blank(y, windows.size)
-    for tap, (places, pixels) in enumerate(windows.taps()):
+    for tap, (places, pixels) in enumerate(windows.taps):
         x[pixels] += y[places] * (winners[places] == tap)
     return x
 
@@ -50,7 +50,7 @@ def spread_winners(y: Array, winners: Array, windows: Windows) -> Array:
 def pick_winners(x: Array, winners: Array, windows: Windows) -> Array:
     """Of each window the pixel that its winner lies on."""
     y = _blank(x, windows.grid)
-    for tap, (places, pixels) in enumerate(windows.taps()):
+    for tap, (places, pixels) in enumerate(windows.taps):
         y[places] += x[pixels] * (winners[places] == tap)
     return y
 

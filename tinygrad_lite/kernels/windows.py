@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeAlias
+import functools
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeAlias
 
 Pair: TypeAlias = tuple[int, int]
 """One number for the rows, one for the columns."""
 
 
-class Windows(NamedTuple):
+@dataclass(frozen=True)
+class Windows:
     """The windows of a kernel that slides over images of `size` (h, w).
 
     Tap (a, b) of window (i, j) lies on pixel (i·s − p + a·d, j·s − p + b·d), for stride s, dilation d and
@@ -21,6 +24,9 @@ class Windows(NamedTuple):
         stride: from one window to the next.
         padding: (before, after) the rows, and the columns.
         dilation: from one tap to the next.
+
+    What follows from these is computed once, and an op that is called again has the same windows
+    (`windows_of`): for small images it would take as long as the arithmetic.
     """
 
     size: Pair
@@ -29,34 +35,34 @@ class Windows(NamedTuple):
     padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
     dilation: Pair = (1, 1)
 
-    @property
+    @cached_property
     def reach(self) -> Pair:
         """From a window's first tap to its last, in pixels."""
         return self.dilation[0] * (self.kernel[0] - 1), self.dilation[1] * (self.kernel[1] - 1)
 
-    @property
+    @cached_property
     def padded(self) -> Pair:
         """Height and width of the images with their padding."""
         (top, bottom), (left, right) = self.padding
         return self.size[0] + top + bottom, self.size[1] + left + right
 
-    @property
+    @cached_property
     def grid(self) -> Pair:
         """How many windows there are, in each direction; below 1 where the padded image holds none."""
         (height, width), (down, right), (step_y, step_x) = self.padded, self.reach, self.stride
         return (height - down - 1) // step_y + 1, (width - right - 1) // step_x + 1
 
-    @property
+    @cached_property
     def is_padded(self) -> bool:
         """Whether there is any padding."""
         return self.padding != ((0, 0), (0, 0))
 
-    @property
+    @cached_property
     def are_pixels(self) -> bool:
         """Whether each window is one pixel, and each pixel a window."""
         return self.kernel == self.stride == (1, 1) and not self.is_padded
 
-    @property
+    @cached_property
     def mirrored(self) -> Windows:
         """At stride 1: the windows that a pixel lies in, as windows over the grid of windows.
 
@@ -66,22 +72,37 @@ class Windows(NamedTuple):
         (top, bottom), (left, right) = self.padding
         rows, columns = self.reach
         padding = ((rows - top, rows - bottom), (columns - left, columns - right))
-        return self._replace(size=self.grid, padding=padding)
+        return replace(self, size=self.grid, padding=padding)
 
-    def phases(self) -> Iterator[tuple[tuple, tuple, Windows]]:
+    @cached_property
+    def pixels(self) -> Windows:
+        """Each pixel of the padded images, as a window."""
+        return replace(self, kernel=(1, 1), stride=(1, 1))
+
+    @cached_property
+    def first_columns(self) -> Windows:
+        """The kernel's first column, at each pixel of a row."""
+        return replace(self, kernel=(self.kernel[0], 1), stride=(self.stride[0], 1))
+
+    @cached_property
+    def phases(self) -> list[tuple[tuple, tuple, Windows]]:
         """Without dilation: `mirrored` for any stride s, once for each class of pixels that lie s apart.
 
         Pixel i = s·u + r lies under each s-th tap, a = f + s·b, and that is in window u + (r + p − f)/s − b.
         So with b counted from the last, as before, a smaller kernel slides over windows by steps of 1.
 
-        Yields:
-            The pixels, and their taps from last to first, as keys for the last two dimensions; and windows
-            over the grid of windows, one for each pixel, with a kernel of 0 where no tap meets the pixels.
+        Each has the pixels, and their taps from last to first, as keys for the last two dimensions; and
+        windows over the grid of windows, one for each pixel, their kernel 0 where no tap meets the pixels.
         """
-        for row_pixels, row_taps, kh, row_padding in self._phases(0):
-            for column_pixels, column_taps, kw, column_padding in self._phases(1):
-                windows = Windows(self.grid, (kh, kw), padding=(row_padding, column_padding))
-                yield (..., row_pixels, column_pixels), (..., row_taps, column_taps), windows
+        return [
+            (
+                (..., row_pixels, column_pixels),
+                (..., row_taps, column_taps),
+                Windows(self.grid, (kh, kw), padding=(row_padding, column_padding)),
+            )
+            for row_pixels, row_taps, kh, row_padding in self._phases(0)
+            for column_pixels, column_taps, kw, column_padding in self._phases(1)
+        ]
 
     def _phases(self, axis: int) -> list[tuple[slice, slice, int, Pair]]:
         """Along one axis, for each class: the pixels, the taps, how many, and the padding of the grid."""
@@ -95,15 +116,17 @@ class Windows(NamedTuple):
             found.append((slice(first, None, step), slice(last_tap, None, -step), count, (start, end)))
         return found
 
-    def taps(self) -> Iterator[tuple[tuple, tuple]]:
+    @cached_property
+    def taps(self) -> list[tuple[tuple, tuple]]:
         """For each tap, in order: the places in the grid of windows where it lies on a pixel, and the pixels.
 
         Both are keys for the last two dimensions: a tap of weight w does `y[places] += w * x[pixels]`.
         """
-        rows, columns = self._meetings(0), self._meetings(1)
-        for row_places, row_pixels in rows:
-            for column_places, column_pixels in columns:
-                yield (..., row_places, column_places), (..., row_pixels, column_pixels)
+        return [
+            ((..., row_places, column_places), (..., row_pixels, column_pixels))
+            for row_places, row_pixels in self._meetings(0)
+            for column_places, column_pixels in self._meetings(1)
+        ]
 
     def _meetings(self, axis: int) -> list[tuple[slice, slice]]:
         """Along one axis, for each tap: the places and the pixels."""
@@ -136,13 +159,19 @@ def windows_of(
         stride=pair(op, "stride", stride),
         dilation=pair(op, "dilation", dilation),
     )
-    windows = windows._replace(padding=_padding(op, padding, windows))
+    windows = _known(replace(windows, padding=_padding(op, padding, windows)))
     if min(windows.grid) < 1:
         spans = tuple(reach + 1 for reach in windows.reach)
         raise ValueError(
             f"{op}: the kernel spans {spans} pixels, more than the padded input, {windows.padded}; got input "
             f"(…, {size[0]}, {size[1]}), kernel {windows.kernel}, dilation {dilation}, padding {padding}"
         )
+    return windows
+
+
+@functools.lru_cache(maxsize=1024)
+def _known(windows: Windows) -> Windows:
+    """The first of all that are equal, of which much may be known."""
     return windows
 
 

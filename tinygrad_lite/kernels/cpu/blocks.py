@@ -8,13 +8,12 @@ blocks. Blocks are cut from memory, so any order of axes in memory does, and res
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import numpy as np
 
-from tinygrad_lite import threads
+from tinygrad_lite.threads import CALLS, equal_length, in_runs, over_blocks, slices
 
 T = TypeVar("T")
 
@@ -53,35 +52,52 @@ def in_blocks(
     order = memory_order(made[0])
     rows = [x.transpose(order).reshape(-1) for x in (*inputs, *made)]  # views, but of inputs in other orders
 
-    def work(start: int, stop: int) -> None:
-        room = [np.empty(min(BLOCK, stop - start), first.dtype) for _ in range(scratch)]
-        for block in threads.slices(start, stop, BLOCK):
+    def work(blocks: Iterator[slice]) -> None:
+        room = [np.empty(min(BLOCK, first.size), first.dtype) for _ in range(scratch)]
+        for block in blocks:
             length = block.stop - block.start
             compute(*[row[block] for row in rows], *[free[:length] for free in room])
 
-    cost = 8 * passes * first.size
-    if cost < 2 * threads.WORTH:  # a single run, and no BLAS in it to be held
-        work(0, first.size)
-    else:
-        threads.in_runs(work, first.size, cost)
+    over_blocks(work, first.size, BLOCK, 8 * passes * first.size)
     return made
 
 
-def over_blocks(work: Callable[[Iterable[slice]], T], n: int, longest: int, cost: float) -> list[T]:
-    """[work(blocks), …], one for each thread: equal blocks of range(n), `longest` at most; `cost` of all."""
+def sum_over_blocks(
+    terms: Callable[[Iterator[slice]], Iterator[np.ndarray]], n: int, longest: int, cost: float
+) -> np.ndarray:
+    """The sum of what `terms` yields for equal blocks of range(n), `longest` at most; `cost` of all."""
 
-    def run(start: int, stop: int) -> T:
-        count = max(1, math.ceil((stop - start) / longest))
-        ends = [start + (stop - start) * i // count for i in range(count + 1)]
-        return work(map(slice, ends[:-1], ends[1:]))
+    def run(start: int, stop: int) -> np.ndarray:
+        blocks = slices(start, stop, equal_length(stop - start, longest))
+        return functools.reduce(np.add, terms(blocks if start < stop else iter([slice(0, 0)])))
 
-    return threads.in_runs(run, n, cost)
+    return functools.reduce(np.add, in_runs(run, n, cost / CALLS))
 
 
-def sum_over_blocks(of_block: Callable[[slice], np.ndarray], n: int, longest: int, cost: float) -> np.ndarray:
-    """Σ of_block(block) over these blocks, in their order."""
-    sums = over_blocks(lambda blocks: functools.reduce(np.add, map(of_block, blocks)), n, longest, cost)
-    return functools.reduce(np.add, sums)
+def for_blocks(prepare: Callable[..., Callable[..., T]], *arguments: object) -> Callable[..., T]:
+    """prepare(*arguments, n)(block, …) for any block, n being its length; for one thread.
+
+    What a block needs is prepared once for all that are as long: room, and views of it and of whole arrays.
+    To cut views takes NumPy as long as a small pass, and meanwhile all other threads wait for Python.
+    """
+    prepared = functools.cache(functools.partial(prepare, *arguments))
+    return lambda block, *more: prepared(block.stop - block.start)(block, *more)
+
+
+def copies(parts: list[tuple[np.ndarray, np.ndarray]], filled: np.ndarray) -> Callable[[slice], np.ndarray]:
+    """To fill an array by copies to its parts, which come second, of a block of what comes first."""
+
+    def fill(block: slice) -> np.ndarray:
+        for source, target in parts:
+            target[...] = source[block]
+        return filled
+
+    return fill
+
+
+def whole(pixels: np.ndarray) -> np.ndarray:
+    """(…, c) as (…), the numbers of a pixel one element: NumPy's loops count elements."""
+    return pixels.view(f"V{pixels.shape[-1] * pixels.itemsize}")[..., 0]
 
 
 def memory_order(x: np.ndarray) -> list[int]:

@@ -18,115 +18,160 @@ and with numbers, 16 to 32 in a pixel, it takes 1.5 to 2 times as long.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator
-from typing import TypeAlias
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 
+from tinygrad_lite.kernels.cpu.blocks import copies, whole
 from tinygrad_lite.kernels.windows import Windows
 
 BLOCK_BYTES = 1 << 21  # of windows at a time: half as much takes 4 % longer, twice as much 2 %
 FEW = 4  # channels that are copied one by one: as elements of 12 bytes three take 2.4 times as long
 
 
-class Columns:
+class Layout(ABC):
+    """A way to lay out windows: in one matrix or several, with so many `rows` for an image in each."""
+
+    def __init__(self, windows: Windows, rows: int) -> None:
+        self.windows, self.rows = windows, rows
+
+    def longest_block(self, x: np.ndarray) -> int:
+        """How many of the images x, (n, c, h, w), are laid out at a time, at most."""
+        return max(1, int(BLOCK_BYTES // (self.numbers_of_an_image() * x.shape[1] * x.itemsize)))
+
+    def rows_of(self, images: slice) -> tuple:
+        """Where a block of images is in what `places` gives of all of them: a key."""
+        return ..., slice(images.start * self.rows, images.stop * self.rows), slice(None)
+
+    @abstractmethod
+    def numbers_of_an_image(self) -> int:
+        """How many numbers its windows take in memory, for each channel."""
+
+    @abstractmethod
+    def prepare(self, x: np.ndarray, n: int) -> Callable[[slice], np.ndarray]:
+        """The windows of n at a time of the images x = `channels_last`(x), each valid until the next."""
+
+    @abstractmethod
+    def places(self, y: np.ndarray) -> np.ndarray:
+        """Images (n, o, rows, columns) with a pixel for each window, as rows of a matrix in their order."""
+
+    @abstractmethod
+    def matrix_of(self, w: np.ndarray) -> np.ndarray:
+        """Weights (o, c, kh, kw) as the numbers of a window lie: (k, o)."""
+
+    @abstractmethod
+    def weights_of(self, matrix: np.ndarray) -> np.ndarray:
+        """The weights of which this is the matrix."""
+
+
+class Columns(Layout):
     """All windows as rows of one matrix, (n·rows·columns, kh·kw·c)."""
 
     def __init__(self, windows: Windows) -> None:
-        self.windows = windows
+        super().__init__(windows, math.prod(windows.grid))
 
-    def blocks(self, x: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Some of the images x = `channels_last`(x), and their windows, valid until the next are drawn."""
-        windows, (n, c) = self.windows, x.shape[:2]
-        (rows, columns), (kh, kw) = windows.grid, windows.kernel
-        parts, most = _parts(n, rows * columns * kh * kw * c * x.itemsize)
+    def numbers_of_an_image(self) -> int:
+        """As many as taps of windows."""
+        return self.rows * math.prod(self.windows.kernel)
+
+    def prepare(self, x: np.ndarray, n: int) -> Callable[[slice], np.ndarray]:
+        """As a matrix; what has a border is copied twice, and what is no more than pixels not at all."""
+        windows, last = self.windows, x.transpose(0, 2, 3, 1)
         if windows.are_pixels:
-            yield from ((part, self.places(x[part])) for part in parts)
-            return
-        bordered = np.zeros((most * windows.is_padded, *windows.padded, c), x.dtype)
-        matrix = np.empty((most * rows * columns, kh * kw * c), x.dtype)
-        for part in parts:
-            images = self._bordered(x[part], bordered)
-            filled = matrix[: len(images) * rows * columns]
-            self._copy(images, filled.reshape(len(images), rows, columns, kh, kw, c))
-            yield part, filled
+            rows = self.places(x)
+            return lambda images: rows[self.rows_of(images)]
+        matrix = np.empty((n * self.rows, math.prod(windows.kernel) * x.shape[1]), x.dtype)
+        if last.flags.c_contiguous and not windows.is_padded:
+            return copies([self._taps(last, matrix)], matrix)
+        bordered = np.zeros((n, *windows.padded, x.shape[1]), x.dtype)
+        ((places, pixels),) = windows.pixels.taps
+        put = copies([(a[pixels], b[places]) for a, b in _elements(x, bordered)], bordered)
+        taps, of_matrix = self._taps(bordered, matrix)
 
-    def _bordered(self, x: np.ndarray, room: np.ndarray) -> np.ndarray:
-        """Images with their borders, (n, height, width, c): in the room, unless there are none."""
-        if not len(room):
-            return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
-        ((places, pixels),) = self.windows._replace(kernel=(1, 1), stride=(1, 1)).taps()
-        for source, target in _elements(x, room[: len(x)]):
-            target[places] = source[pixels]
-        return room[: len(x)]
+        def lay_out(images: slice) -> np.ndarray:
+            put(images)
+            of_matrix[...] = taps
+            return matrix
 
-    def _copy(self, images: np.ndarray, matrix: np.ndarray) -> None:
-        """From images with their borders, (n, height, width, c), to (n, rows, columns, kh, kw, c)."""
-        n, rows, columns, kh, kw, c = matrix.shape
+        return lay_out
+
+    def _taps(self, images: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of images with their borders, (n, height, width, c), and a matrix: a row of taps as one element."""
+        (rows, columns), (kh, kw), c = self.windows.grid, self.windows.kernel, images.shape[3]
         (step_y, step_x), (tap_y, tap_x) = self.windows.stride, self.windows.dilation
         run = kw if tap_x == 1 else 1  # taps that lie side by side
         pixel = c * images.itemsize
         row, image = images.shape[2] * pixel, math.prod(images.shape[1:3]) * pixel
         strides = (image, step_y * row, step_x * pixel, tap_y * row, tap_x * pixel)
-        shape, element = (n, rows, columns, kh, kw // run), np.dtype(f"V{run * pixel}")
-        source = np.ndarray(shape, element, images, 0, strides)
-        np.copyto(matrix.reshape(*shape, run * c).view(element)[..., 0], source)
+        shape = (rows, columns, kh, kw // run)
+        source = np.ndarray((len(images), *shape), f"V{run * pixel}", images, 0, strides)
+        return source, whole(matrix.reshape(-1, *shape, run * c))
 
     def places(self, y: np.ndarray) -> np.ndarray:
-        """Images (n, o, rows, columns) with a pixel for each window, as rows of a matrix in their order."""
-        n, o, rows, columns = y.shape
-        return y.transpose(0, 2, 3, 1).reshape(n * rows * columns, o)
+        """(n·rows·columns, o)."""
+        return y.transpose(0, 2, 3, 1).reshape(-1, y.shape[1])
 
     def matrix_of(self, w: np.ndarray) -> np.ndarray:
-        """Weights (o, c, kh, kw) as the numbers of a window lie: (kh·kw·c, o)."""
+        """(kh·kw·c, o)."""
         return w.transpose(2, 3, 1, 0).reshape(-1, len(w))
 
     def weights_of(self, matrix: np.ndarray) -> np.ndarray:
-        """The weights of which this is the matrix."""
+        """(o, c, kh, kw)."""
         (kh, kw), (k, o) = self.windows.kernel, matrix.shape
         return matrix.reshape(kh, kw, k // (kh * kw), o).transpose(3, 2, 0, 1)
 
 
-class Bands:
+class Bands(Layout):
     """For each column of windows a matrix, its rows those below one another: (columns, n·rows, kw·kh·c).
 
     Taps in a row must lie side by side: no dilation there.
     """
 
     def __init__(self, windows: Windows) -> None:
-        self.windows = windows
+        super().__init__(windows, windows.grid[0])
 
-    def blocks(self, x: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Some of the images x = `channels_last`(x), and their windows, valid until the next are drawn."""
-        windows, (n, c) = self.windows, x.shape[:2]
+    def numbers_of_an_image(self) -> int:
+        """As many as pixels, each row counted as often as it lies under windows."""
+        return self.rows * self.windows.padded[1] * self.windows.kernel[0]
+
+    def prepare(self, x: np.ndarray, n: int) -> Callable[[slice], np.ndarray]:
+        """As matrices in the same memory, which keeps its zeros where there is padding."""
+        windows, c = self.windows, x.shape[1]
         (rows, columns), (kh, kw), length = windows.grid, windows.kernel, windows.padded[1]
+        bands = np.zeros((n, rows, length, kh, c), x.dtype)
         column, band = kh * c * x.itemsize, length * kh * c * x.itemsize  # bytes
-        parts, most = _parts(n, rows * band)
-        bands = np.zeros((most, rows, length, kh, c), x.dtype)  # and zeros stay where there is padding
-        taps = list(windows._replace(kernel=(kh, 1), stride=(windows.stride[0], 1)).taps())
         strides = (windows.stride[1] * column, band, x.itemsize)
-        for part in parts:
-            m = part.stop - part.start
-            for source, target in _elements(x[part], bands[:m]):
-                for tap, (places, pixels) in enumerate(taps):
-                    target[..., tap][places] = source[pixels]
-            yield part, np.ndarray((columns, m * rows, kw * kh * c), x.dtype, bands, 0, strides)
+        matrices = np.ndarray((columns, n * rows, kw * kh * c), x.dtype, bands, 0, strides)
+        parts = [
+            (source[pixels], target[..., tap][places])
+            for source, target in _elements(x, bands)
+            for tap, (places, pixels) in enumerate(windows.first_columns.taps)
+        ]
+        return copies(parts, matrices)
 
     def places(self, y: np.ndarray) -> np.ndarray:
-        """Images (n, o, rows, columns) with a pixel for each window, as rows of matrices in their order."""
+        """(columns, n·rows, o)."""
         n, o, rows, columns = y.shape
         return y.transpose(0, 2, 3, 1).reshape(n * rows, columns, o).swapaxes(0, 1)
 
     def matrix_of(self, w: np.ndarray) -> np.ndarray:
-        """Weights (o, c, kh, kw) as the numbers of a window lie: (kw·kh·c, o)."""
+        """(kw·kh·c, o)."""
         return w.transpose(3, 2, 1, 0).reshape(-1, len(w))
 
     def weights_of(self, matrix: np.ndarray) -> np.ndarray:
-        """The weights of which this is the matrix."""
+        """(o, c, kh, kw)."""
         (kh, kw), (k, o) = self.windows.kernel, matrix.shape
         return matrix.reshape(kw, kh, k // (kh * kw), o).transpose(3, 2, 1, 0)
+
+
+def _elements(images: np.ndarray, pixels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What to copy from images (n, c, h, w) to pixels (…, c): whole pixels, or channel by channel."""
+    c, source = images.shape[1], images.transpose(0, 2, 3, 1)
+    if c <= FEW:
+        return [(source[..., i], pixels[..., i]) for i in range(c)]
+    return [(whole(source), whole(pixels))]
 
 
 def channels_last(x: np.ndarray) -> np.ndarray:
@@ -140,24 +185,3 @@ def channels_last(x: np.ndarray) -> np.ndarray:
     if x.strides[1] % 1024 == 0:
         x = np.ascontiguousarray(x.transpose(0, 2, 1, 3)).transpose(0, 2, 1, 3)
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-
-
-Layout: TypeAlias = Columns | Bands
-"""A way to lay out windows; both have the same methods."""
-
-
-def _parts(n: int, image_bytes: int) -> tuple[list[slice], int]:
-    """Equal blocks of n images, each as many as `BLOCK_BYTES` has room for, and the length of the longest."""
-    count = -(-n // max(1, BLOCK_BYTES // image_bytes))
-    ends = [n * i // max(1, count) for i in range(count + 1)]
-    return [slice(start, stop) for start, stop in itertools.pairwise(ends)], -(-n // max(1, count))
-
-
-def _elements(images: np.ndarray, pixels: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """What to copy from images (n, c, h, w) to pixels (…, c): whole pixels, or channel by channel."""
-    c, source = images.shape[1], images.transpose(0, 2, 3, 1)
-    if c <= FEW:
-        yield from ((source[..., i], pixels[..., i]) for i in range(c))
-        return
-    element = f"V{c * source.itemsize}"
-    yield source.view(element)[..., 0], pixels.view(element)[..., 0]

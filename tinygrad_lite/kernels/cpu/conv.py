@@ -15,18 +15,19 @@ windows with the weights, or with gradients, and what makes these fast is:
 
 from __future__ import annotations
 
-import functools
 import math
+from collections.abc import Iterator
 from types import ModuleType
 
 import numpy as np
 
 from tinygrad_lite.kernels import conv as plain
 from tinygrad_lite.kernels.cpu import depthwise, winograd
+from tinygrad_lite.kernels.cpu.blocks import for_blocks, sum_over_blocks
 from tinygrad_lite.kernels.cpu.columns import Bands, Columns, Layout, channels_last
 from tinygrad_lite.kernels.cpu.products import multiply, multiply_transposed
 from tinygrad_lite.kernels.windows import Pair, Windows
-from tinygrad_lite.threads import in_runs, one_blas_thread
+from tinygrad_lite.threads import one_blas_thread, over_blocks
 
 
 def specialist_for(
@@ -74,7 +75,7 @@ def input_gradient(g: np.ndarray, w: np.ndarray, windows: Windows, groups: int) 
         return plain.input_gradient(g, w, windows, groups)
     swapped = _swapped(w, groups)
     dx = _new_images(len(g), len(swapped), windows.size, g.dtype)
-    for pixels, taps, around in windows.phases():
+    for pixels, taps, around in windows.phases:
         _input_gradient(g, swapped[taps], around, groups, dx[pixels])
     return dx
 
@@ -119,20 +120,23 @@ def _convolve(
     x: np.ndarray, w: np.ndarray, b: np.ndarray | None, layout: Layout, groups: int, y: np.ndarray
 ) -> None:
     """Into y: windows of x · W + b."""
+    places = [layout.places(part) for part in _split(y, groups, axis=1)]
     weights = [layout.matrix_of(part) for part in _split(w, groups, axis=0)]
-    images_of_b: list[np.ndarray] | list[None] = [None] * groups
+    biased, b_image = y.transpose(0, 2, 3, 1), None
     if b is not None:  # b alone would be added in runs of o numbers, which takes 2.5 times as long
-        images_of_b = _split(np.tile(b, (*y.shape[2:], 1)), groups, axis=2)  # (rows, columns, o/groups)
+        b_image = np.empty(biased.shape[1:], y.dtype)
+        b_image[...] = b
 
-    def run(start: int, stop: int) -> None:
-        parts = [_split(a[start:stop], groups, axis=1) for a in (x, y)]
-        for x_part, y_part, W, b_image in zip(*parts, weights, images_of_b, strict=True):
-            for images, matrix in layout.blocks(x_part):
-                multiply(matrix, W, out=layout.places(y_part[images]))
-                if b_image is not None:
-                    y_part[images] += b_image.transpose(2, 0, 1)
+    def work(blocks: Iterator[slice]) -> None:
+        matrices = [for_blocks(layout.prepare, part) for part in _split(x, groups, axis=1)]
+        for images in blocks:
+            for matrix, W, products in zip(matrices, weights, places, strict=True):
+                multiply(matrix(images), W, out=products[layout.rows_of(images)])
+            if b_image is not None:
+                block = biased[images]
+                block += b_image
 
-    in_runs(run, len(x), y.size * len(weights[0]))
+    over_blocks(work, len(x), layout.longest_block(x), y.size * len(weights[0]))
 
 
 def _input_gradient(g: np.ndarray, w: np.ndarray, windows: Windows, groups: int, dx: np.ndarray) -> None:
@@ -153,19 +157,18 @@ def _weight_gradient(g: np.ndarray, x: np.ndarray, windows: Windows, groups: int
     k = c * math.prod(windows.kernel)
     layout = Bands(windows) if c == 1 and windows.dilation[1] == 1 else Columns(windows)
 
-    def run(start: int, stop: int) -> list[np.ndarray]:
-        parts = [_split(a[start:stop], groups, axis=1) for a in (g, x)]
-        return [total(g_part, x_part) for g_part, x_part in zip(*parts, strict=True)]
+    places = [layout.places(part) for part in _split(g, groups, axis=1)]
 
-    def total(g: np.ndarray, x: np.ndarray) -> np.ndarray:
-        dW = np.zeros((k, g.shape[1]), g.dtype)
-        for images, matrix in layout.blocks(x):
-            dW += multiply_transposed(matrix, layout.places(g[images]))
-        return dW
+    def terms(blocks: Iterator[slice]) -> Iterator[np.ndarray]:
+        matrices = [for_blocks(layout.prepare, part) for part in _split(x, groups, axis=1)]
+        for images in blocks:
+            rows = layout.rows_of(images)
+            yield np.array(
+                [multiply_transposed(m(images), p[rows]) for m, p in zip(matrices, places, strict=True)]
+            )
 
-    runs = in_runs(run, len(x), g.size * k)
-    dw = [layout.weights_of(functools.reduce(np.add, parts)) for parts in zip(*runs, strict=True)]
-    return np.ascontiguousarray(np.concatenate(dw))
+    dW = sum_over_blocks(terms, len(x), layout.longest_block(x), g.size * k)
+    return np.ascontiguousarray(np.concatenate([layout.weights_of(part) for part in dW]))
 
 
 def _split(a: np.ndarray, groups: int, axis: int) -> list[np.ndarray]:

@@ -10,12 +10,13 @@ a row of windows with all channels, (columns·c), for which the weights are repe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import numpy as np
 
-from tinygrad_lite.kernels.cpu.blocks import over_blocks, sum_over_blocks
+from tinygrad_lite.kernels.cpu.blocks import sum_over_blocks
 from tinygrad_lite.kernels.windows import Windows
+from tinygrad_lite.threads import over_blocks
 
 BLOCK_BYTES = 1 << 20  # of images, at a time
 
@@ -26,7 +27,7 @@ def convolve(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, windows: Window
     y, taps = np.empty((n, rows, columns * c), x.dtype), _repeated(w, columns)
     b_row = None if b is None else np.tile(b, columns)
 
-    def work(blocks: Iterable[slice]) -> None:
+    def work(blocks: Iterator[slice]) -> None:
         for images in blocks:
             np.einsum("klnir,klr->nir", _rows(x[images], windows), taps, out=y[images])
             if b_row is not None:
@@ -44,10 +45,11 @@ def input_gradient(g: np.ndarray, w: np.ndarray, windows: Windows) -> np.ndarray
 def weight_gradient(g: np.ndarray, x: np.ndarray, windows: Windows) -> np.ndarray:
     """dw, (c, 1, kh, kw): for each tap Σ g·x over images and places."""
 
-    def of_block(images: slice) -> np.ndarray:
-        return _tap_sums(_rows(x[images], windows), g[images])
+    def terms(blocks: Iterator[slice]) -> Iterator[np.ndarray]:
+        for images in blocks:
+            yield _tap_sums(_rows(x[images], windows), g[images])
 
-    return sum_over_blocks(of_block, *_blocks(x, windows)).copy()
+    return sum_over_blocks(terms, *_blocks(x, windows)).copy()
 
 
 def gradients(g: np.ndarray, x: np.ndarray, w: np.ndarray, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
@@ -56,12 +58,13 @@ def gradients(g: np.ndarray, x: np.ndarray, w: np.ndarray, windows: Windows) -> 
     n, c, height, width = x.shape
     dx, taps = np.empty((n, height, width * c), x.dtype), _repeated(w[..., ::-1, ::-1], width)
 
-    def of_block(images: slice) -> np.ndarray:
-        rows = _rows(g[images], back)
-        np.einsum("klnir,klr->nir", rows, taps, out=dx[images])
-        return _tap_sums(rows, x[images])
+    def terms(blocks: Iterator[slice]) -> Iterator[np.ndarray]:
+        for images in blocks:
+            rows = _rows(g[images], back)
+            np.einsum("klnir,klr->nir", rows, taps, out=dx[images])
+            yield _tap_sums(rows, x[images])
 
-    mirrored = sum_over_blocks(of_block, *_blocks(g, back))
+    mirrored = sum_over_blocks(terms, *_blocks(g, back))
     return dx.reshape(n, height, width, c).transpose(0, 3, 1, 2), mirrored[..., ::-1, ::-1].copy()
 
 
@@ -78,7 +81,7 @@ def _rows(x: np.ndarray, windows: Windows) -> np.ndarray:
     n, c = x.shape[:2]
     (kh, kw), (rows, columns), (down, right) = windows.kernel, windows.grid, windows.dilation
     padded = np.zeros((n, *windows.padded, c), x.dtype)
-    ((places, pixels),) = windows._replace(kernel=(1, 1)).taps()
+    ((places, pixels),) = windows.pixels.taps
     padded.transpose(0, 3, 1, 2)[places] = x[pixels]
     image, row, pixel, number = padded.strides
     strides = (down * row, right * pixel, image, row, number)
