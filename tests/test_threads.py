@@ -84,6 +84,15 @@ def test_blocks_are_equal_and_as_many_for_each_of_those_who_share_them(n, longes
     assert threads.equal_length(n, longest, sharing) == length
 
 
+def test_what_no_helper_has_begun_is_done_by_the_thread_that_asks(three_threads):
+    leave = threading.Event()
+    busy = [threads._pool(2).submit(leave.wait, timeout=10) for _ in range(2)]
+    names = threads.in_runs(lambda *_: threading.current_thread().name, 3, MUCH)
+    assert names == [threading.current_thread().name] * 3
+    assert not any(job.done() for job in busy)
+    leave.set()
+
+
 def test_what_consists_of_many_calls_is_shared_only_if_it_is_much_more(three_threads):
     cost = 2 * threads.WORTH
     assert len(threads.in_runs(lambda *run: run, 9, cost)) == 2

@@ -119,12 +119,14 @@ def _at_once(jobs: list[Callable[[], T]], cost: float) -> list[T]:
         except RuntimeError:  # Python is about to end, and no longer gives work to threads
             return [job() for job in jobs]
         try:
-            result = _run(first)
+            results = [_run(first)]
+            for future, job in zip(helped, others, strict=True):  # what no helper has begun is done here
+                results.append(_run(job) if future.cancel() else future.result())
+            return results
         finally:
-            errors = [future.exception() for future in helped]  # waits: none may write after we return
-        for error in filter(None, errors):
-            raise error
-        return [result, *(future.result() for future in helped)]
+            for future in helped:  # none may write after we return
+                if not future.cancel():
+                    future.exception()  # waits
 
 
 class _Here(threading.local):
