@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -82,6 +83,76 @@ def test_a_thread_that_must_wait_leaves_blocks_to_the_others(three_threads):
 )
 def test_blocks_are_equal_and_as_many_for_each_of_those_who_share_them(n, longest, sharing, length):
     assert threads.equal_length(n, longest, sharing) == length
+
+
+def test_each_thread_gets_a_block_even_where_one_could_hold_all(three_threads):
+    meet = threading.Barrier(3, timeout=10)
+    drawn = threads.over_blocks(lambda blocks: [next(blocks), meet.wait()][:1], 9, 100, MUCH)
+    assert sorted(block.start for (block,) in drawn) == [0, 3, 6]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("n", [0, 1, 7])
+def test_terms_are_added_for_all_blocks(number, n):
+    t.set_num_threads(number)
+    total = threads.sum_over_blocks(lambda blocks: (np.arange(8)[b].sum() for b in blocks), n, 2, MUCH)
+    t.set_num_threads(1)
+    assert total == sum(range(n))
+
+
+def test_a_sum_is_the_same_however_late_a_thread_is(three_threads):
+    values = np.array([1e8, 1, -1e8, 1, 1e8, 1], "float32")
+
+    def sum_with_late(run):
+        def terms(blocks):
+            for block in blocks:
+                time.sleep(0.01 * (block.start == 2 * run))
+                yield values[block].sum()
+
+        return threads.sum_over_blocks(terms, 6, 1, MUCH)
+
+    assert len({sum_with_late(run) for run in range(3)}) == 1
+
+
+@pytest.mark.parametrize("threads_that_start", [0, 1])
+def test_without_more_threads_the_thread_that_asks_does_all_the_work(monkeypatch, threads_that_start):
+    t.set_num_threads(4)  # and so a new pool
+    left, start = iter(range(threads_that_start)), threading.Thread.start
+
+    def start_or_fail(thread):
+        if next(left, None) is None:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_or_fail)
+    done = []
+
+    def work(blocks):
+        for block in blocks:
+            time.sleep(0.01)
+            done.append(block.start)
+
+    threads.over_blocks(work, 12, 1, MUCH)
+    t.set_num_threads(1)
+    assert sorted(done) == list(range(12))
+
+
+def test_after_an_error_here_no_helper_writes_any_more(three_threads):
+    running, written = threading.Event(), []
+
+    def work(start, stop):
+        if start == 0:
+            running.wait(timeout=10)
+            raise ZeroDivisionError
+        running.set()
+        time.sleep(0.05)
+        written.append(start)
+
+    with pytest.raises(ZeroDivisionError):
+        threads.in_runs(work, 3, MUCH)
+    before = list(written)
+    time.sleep(0.1)
+    assert written == before != []
 
 
 def test_what_no_helper_has_begun_is_done_by_the_thread_that_asks(three_threads):
@@ -169,11 +240,11 @@ def test_no_threads_are_refused():
         t.set_num_threads(0)
 
 
-def test_runs_within_a_run_are_one(three_threads):
+def test_runs_within_a_run_are_one_that_has_all_the_work(three_threads):
     def outer(*_):
-        return len(threads.in_runs(lambda *_: 0, 3, MUCH))
+        return threads.in_runs(lambda *run: run, 9, MUCH)
 
-    assert threads.in_runs(outer, 3, MUCH) == [1, 1, 1]
+    assert threads.in_runs(outer, 3, MUCH) == [[(0, 9)]] * 3
     assert len(threads.in_runs(lambda *_: 0, 3, MUCH)) == 3
 
 

@@ -1,6 +1,6 @@
-"""Threads: how many there are, and work cut into runs that they share while BLAS keeps to one.
+"""Threads: how many there are, and work cut into parts that they share while BLAS keeps to one.
 
-NumPy lets other threads run while it computes, so a kernel gives each thread a run of its batch. BLAS's own
+NumPy lets other threads run while it computes, so a kernel gives each thread a part of its batch. BLAS's own
 threads wait for one another by spinning, and where another process wants the cores that costs ten times
 what they gain; so while a kernel works BLAS is held to one thread, and afterwards it has those it had.
 """
@@ -17,15 +17,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ContextDecorator
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 MOST_BY_DEFAULT = 4  # Python code between NumPy's calls holds a lock: further threads would wait for it
 WORTH = 1 << 22  # multiply-adds for which a thread is woken: about 100 µs, twice as long as to wake it
-CALLS = 4  # times as much must there be where work is many calls, between which threads wait for one another
+CALLS = (
+    4  # work of many NumPy calls must be so many times larger: between calls threads wait for Python's lock
+)
 SMALL = 1 << 18  # multiply-adds up to which OpenBLAS uses one thread anyway
 LOOK_AGAIN = 0.01  # seconds: asking BLAS takes as long as a small operation
 
@@ -69,9 +71,7 @@ def in_runs(work: Callable[[int, int], T], n: int, cost: float, unit: int = 1) -
     Returns:
         What the runs returned, in their order; a single run where a thread for it is not worth waking.
     """
-    count = _threads_for(cost, -(-n // unit))
-    ends = [min(n, unit * (-(-n // unit) * i // count)) for i in range(count + 1)]
-    return _at_once([functools.partial(work, start, stop) for start, stop in itertools.pairwise(ends)], cost)
+    return _at_once(_runs(work, n, _threads_for(cost, -(-n // unit)), unit), cost)
 
 
 def over_blocks(work: Callable[[Iterator[slice]], T], n: int, longest: int, cost: float) -> list[T]:
@@ -87,9 +87,33 @@ def over_blocks(work: Callable[[Iterator[slice]], T], n: int, longest: int, cost
         cost: as for `in_runs`.
     """
     count = _threads_for(cost / CALLS, n)
-    length = equal_length(n, longest, count)
-    left = deque(slices(0, n, length))
-    return _at_once([lambda: work(_drawn_from(left))] * count, cost)
+    left = deque(slices(0, n, equal_length(n, longest, count)))
+    return _at_once([lambda: work(_drawn_from(left))] * max(1, min(count, len(left))), cost)
+
+
+def sum_over_blocks(
+    terms: Callable[[Iterator[slice]], Iterator[Any]], n: int, longest: int, cost: float
+) -> Any:
+    """The sum of what `terms` yields for the blocks of range(n), always added in the same order.
+
+    Args:
+        terms: yields an array for each block, at least one even for no block at all; as `work` of `in_runs`.
+        n: as for `over_blocks`.
+        longest: as there.
+        cost: as there.
+    """
+
+    def run(start: int, stop: int) -> Any:
+        blocks = list(slices(start, stop, equal_length(stop - start, longest))) or [slice(start, stop)]
+        return functools.reduce(operator.add, terms(iter(blocks)))
+
+    return functools.reduce(operator.add, _at_once(_runs(run, n, _threads_for(cost / CALLS, n)), cost))
+
+
+def _runs(work: Callable[[int, int], T], n: int, count: int, unit: int = 1) -> list[Callable[[], T]]:
+    """range(n) in so many equal runs."""
+    ends = [min(n, unit * (-(-n // unit) * i // count)) for i in range(count + 1)]
+    return [functools.partial(work, start, stop) for start, stop in itertools.pairwise(ends)]
 
 
 def _drawn_from(left: deque[slice]) -> Iterator[slice]:
@@ -106,27 +130,54 @@ def _threads_for(cost: float, parts: int) -> int:
     return min(int(cost // WORTH), parts, num_threads())
 
 
-def _at_once(jobs: list[Callable[[], T]], cost: float) -> list[T]:
-    """The results of the jobs: the first is done here, each other one by a helper."""
-    first, *others = jobs
-    if cost < SMALL or _here.is_in_run:
-        return [first()]
+def _at_once(parts: list[Callable[[], T]], cost: float) -> list[T]:
+    """What the parts return: one is done here, the others by helpers, or here too if none has begun them."""
+    if len(parts) == 1 and (cost < SMALL or _here.is_in_run):
+        return [parts[0]()]
     with one_blas_thread:
-        if not others:
-            return [first()]
+        if len(parts) == 1:
+            return [parts[0]()]
+        jobs = [_Job(part) for part in parts]
         try:
-            helped = [_pool(len(others)).submit(contextvars.copy_context().run, _run, job) for job in others]
-        except RuntimeError:  # Python is about to end, and no longer gives work to threads
-            return [job() for job in jobs]
-        try:
-            results = [_run(first)]
-            for future, job in zip(helped, others, strict=True):  # what no helper has begun is done here
-                results.append(_run(job) if future.cancel() else future.result())
-            return results
-        finally:
-            for future in helped:  # none may write after we return
-                if not future.cancel():
-                    future.exception()  # waits
+            for job in jobs[1:]:
+                with contextlib.suppress(RuntimeError):  # no more threads, or Python is about to end
+                    _pool(len(jobs) - 1).submit(contextvars.copy_context().run, job.do)
+            for job in jobs:
+                job.do()
+        finally:  # none may write after we return
+            for job in jobs:
+                job.prevent_or_wait()
+        return [job.done.result() for job in jobs]
+
+
+class _Job(Generic[T]):
+    """Work that is done once, by the first thread that comes to do it; within it that thread is in a run."""
+
+    result: T
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self.work, self.begun, self.done = work, threading.Lock(), Future[T]()
+
+    def do(self) -> None:
+        """Do the work, unless another thread has begun."""
+        if self.begun.acquire(blocking=False):
+            with self:
+                self.result = self.work()
+
+    def __enter__(self) -> None:
+        _here.is_in_run = True
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        _here.is_in_run = False
+        if error is None:
+            self.done.set_result(self.result)
+        else:
+            self.done.set_exception(error)
+
+    def prevent_or_wait(self) -> None:
+        """Let no thread begin any more; if one has begun, wait until it is done."""
+        if not self.begun.acquire(blocking=False):
+            self.done.exception()
 
 
 class _Here(threading.local):
@@ -138,16 +189,8 @@ class _Here(threading.local):
 _here = _Here()
 
 
-def _run(job: Callable[[], T]) -> T:
-    _here.is_in_run = True
-    try:
-        return job()
-    finally:
-        _here.is_in_run = False
-
-
 def equal_length(n: int, longest: int, sharing: int = 1) -> int:
-    """Of equal blocks of range(n), `longest` at most, of which each of those sharing gets as many."""
+    """Of equal blocks of range(n), `longest` at most, as many for each of those sharing if n allows it."""
     count = sharing * max(1, -(-n // (longest * sharing)))
     return max(1, -(-n // count))
 
@@ -215,7 +258,7 @@ class _OneBlasThread(ContextDecorator):
 
 
 one_blas_thread = _OneBlasThread()
-"""A context, and a decorator, in which BLAS has one thread; `in_runs` is in it by itself.
+"""A context, and a decorator, in which BLAS has one thread; work that threads share is in it by itself.
 
 A kernel that calls BLAS outside of runs needs it too: BLAS cuts even a sum of 10,000 numbers in two, and then
 its threads spin for some 20 ms, on a core that helpers could use.

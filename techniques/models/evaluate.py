@@ -13,14 +13,14 @@ from tinygrad_lite import Tensor, nn, no_grad
 @contextlib.contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
     """Within it `model` is in eval mode; afterwards each of its modules has the mode that it had."""
-    in_training = [module for module in model.modules() if module.training]
-    for module in in_training:
+    modes = [(module, module.training) for module in model.modules()]
+    for module, _ in modes:
         module.training = False
     try:
         yield
     finally:
-        for module in in_training:
-            module.training = True
+        for module, training in modes:
+            module.training = training
 
 
 def outputs(model: nn.Module, images: np.ndarray, batch_size: int = 256) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Elementwise work in blocks: any shape, any strides, several inputs, threads; what comes out lies like x."""
 
+import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -33,6 +34,7 @@ def blocks_and_threads(number):
         patch.setattr(blocks, "BLOCK", 4)
         patch.setattr(threads, "SMALL", 0)
         patch.setattr(threads, "WORTH", 1)
+        patch.setattr(blocks, "WORTH", 1)
         set_num_threads(number)
         try:
             yield
@@ -101,10 +103,31 @@ def test_no_block_is_longer_than_the_limit(number):
     assert sum(lengths) == 30
 
 
-def test_little_work_wakes_no_thread(monkeypatch):
-    monkeypatch.setattr(threads, "in_runs", None)
+def test_little_work_wakes_no_thread_and_leaves_blas_alone(monkeypatch):
+    monkeypatch.setattr(threads, "_at_once", None)
     (y,) = in_blocks(lambda x, y: np.copyto(y, x), np.ones(blocks.BLOCK + 1), passes=1)
     assert y.all()
+
+
+def test_much_work_is_shared():
+    meet = threading.Barrier(2, timeout=10)
+    set_num_threads(2)
+    in_blocks(lambda x, y: meet.wait(), np.ones(2 * blocks.BLOCK), passes=1 << 12)
+    set_num_threads(1)
+
+
+def test_each_thread_has_scratch_arrays_of_its_own():
+    meet = threading.Barrier(3, timeout=10)
+
+    def there_and_back(x, y, room):
+        room[...] = x
+        meet.wait()  # all three are at a block
+        y[...] = room
+
+    x = np.arange(24.0)
+    with blocks_and_threads(3):
+        (y,) = in_blocks(there_and_back, x, passes=1, scratch=1)
+    np.testing.assert_array_equal(y, x)
 
 
 def test_what_a_block_needs_is_prepared_once_for_all_that_are_as_long():
@@ -117,11 +140,3 @@ def test_what_a_block_needs_is_prepared_once_for_all_that_are_as_long():
     of_block = blocks.for_blocks(prepare, 10)
     assert [of_block(slice(i, min(i + 3, 8)), 0.5) for i in (0, 3, 6)] == [0.5, 30.5, 60.5]
     assert prepared == [3, 2]
-
-
-@pytest.mark.parametrize("number", [1, 3])
-@pytest.mark.parametrize("n", [0, 1, 7])
-def test_terms_are_added_for_all_blocks(number, n):
-    with blocks_and_threads(number):
-        total = blocks.sum_over_blocks(lambda drawn: (np.arange(8)[b].sum() for b in drawn), n, 2, 1e9)
-    assert total == sum(range(n))

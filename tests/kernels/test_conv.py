@@ -252,7 +252,14 @@ def test_an_op_that_is_called_again_has_the_same_windows_with_all_that_is_known_
     windows = windows_of("conv2d", (8, 8), 3, padding=1)
     again = windows_of("conv2d", (8, 8), (3, 3), padding=(1, 1))
     assert again is windows
-    assert again.taps is windows.taps
+    for known in ("taps", "phases", "mirrored", "pixels", "first_columns"):
+        assert getattr(again, known) is getattr(windows, known)
+    assert isinstance(windows.taps, tuple)
+    assert isinstance(windows.phases, tuple)
+
+
+def test_windows_are_described_by_ints_even_where_true_was_one():
+    assert repr(windows_of("conv2d", (9, 9), 2, stride=True).stride) == "(1, 1)"
 
 
 # -- products ----------------------------------------------------------------------------------------------

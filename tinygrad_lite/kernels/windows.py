@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 Pair: TypeAlias = tuple[int, int]
 """One number for the rows, one for the columns."""
+
+Taps: TypeAlias = tuple[tuple[tuple, tuple], ...]
+"""For each tap two keys: see `Windows.taps`."""
+
+
+T = TypeVar("T")
+
+
+class _Once(Generic[T]):
+    """A property that is computed once: as `functools.cached_property`, which up to Python 3.11 takes a lock.
+
+    Where a process forks while another thread holds that, the child would wait for it forever.
+    """
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self.compute, self.__doc__ = compute, compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, windows: Any, owner: type) -> T:
+        value = vars(windows)[self.name] = self.compute(windows)  # from now on found before this is asked
+        return value
 
 
 @dataclass(frozen=True)
@@ -35,34 +58,34 @@ class Windows:
     padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
     dilation: Pair = (1, 1)
 
-    @cached_property
+    @_Once
     def reach(self) -> Pair:
         """From a window's first tap to its last, in pixels."""
         return self.dilation[0] * (self.kernel[0] - 1), self.dilation[1] * (self.kernel[1] - 1)
 
-    @cached_property
+    @_Once
     def padded(self) -> Pair:
         """Height and width of the images with their padding."""
         (top, bottom), (left, right) = self.padding
         return self.size[0] + top + bottom, self.size[1] + left + right
 
-    @cached_property
+    @_Once
     def grid(self) -> Pair:
         """How many windows there are, in each direction; below 1 where the padded image holds none."""
         (height, width), (down, right), (step_y, step_x) = self.padded, self.reach, self.stride
         return (height - down - 1) // step_y + 1, (width - right - 1) // step_x + 1
 
-    @cached_property
+    @_Once
     def is_padded(self) -> bool:
         """Whether there is any padding."""
         return self.padding != ((0, 0), (0, 0))
 
-    @cached_property
+    @_Once
     def are_pixels(self) -> bool:
         """Whether each window is one pixel, and each pixel a window."""
         return self.kernel == self.stride == (1, 1) and not self.is_padded
 
-    @cached_property
+    @_Once
     def mirrored(self) -> Windows:
         """At stride 1: the windows that a pixel lies in, as windows over the grid of windows.
 
@@ -74,18 +97,18 @@ class Windows:
         padding = ((rows - top, rows - bottom), (columns - left, columns - right))
         return replace(self, size=self.grid, padding=padding)
 
-    @cached_property
+    @_Once
     def pixels(self) -> Windows:
         """Each pixel of the padded images, as a window."""
         return replace(self, kernel=(1, 1), stride=(1, 1))
 
-    @cached_property
+    @_Once
     def first_columns(self) -> Windows:
         """The kernel's first column, at each pixel of a row."""
         return replace(self, kernel=(self.kernel[0], 1), stride=(self.stride[0], 1))
 
-    @cached_property
-    def phases(self) -> list[tuple[tuple, tuple, Windows]]:
+    @_Once
+    def phases(self) -> tuple[tuple[tuple, tuple, Windows], ...]:
         """Without dilation: `mirrored` for any stride s, once for each class of pixels that lie s apart.
 
         Pixel i = s·u + r lies under each s-th tap, a = f + s·b, and that is in window u + (r + p − f)/s − b.
@@ -94,15 +117,16 @@ class Windows:
         Each has the pixels, and their taps from last to first, as keys for the last two dimensions; and
         windows over the grid of windows, one for each pixel, their kernel 0 where no tap meets the pixels.
         """
-        return [
+        rows, columns = self._phases(0), self._phases(1)
+        return tuple(
             (
                 (..., row_pixels, column_pixels),
                 (..., row_taps, column_taps),
                 Windows(self.grid, (kh, kw), padding=(row_padding, column_padding)),
             )
-            for row_pixels, row_taps, kh, row_padding in self._phases(0)
-            for column_pixels, column_taps, kw, column_padding in self._phases(1)
-        ]
+            for row_pixels, row_taps, kh, row_padding in rows
+            for column_pixels, column_taps, kw, column_padding in columns
+        )
 
     def _phases(self, axis: int) -> list[tuple[slice, slice, int, Pair]]:
         """Along one axis, for each class: the pixels, the taps, how many, and the padding of the grid."""
@@ -116,17 +140,18 @@ class Windows:
             found.append((slice(first, None, step), slice(last_tap, None, -step), count, (start, end)))
         return found
 
-    @cached_property
-    def taps(self) -> list[tuple[tuple, tuple]]:
+    @_Once
+    def taps(self) -> Taps:
         """For each tap, in order: the places in the grid of windows where it lies on a pixel, and the pixels.
 
         Both are keys for the last two dimensions: a tap of weight w does `y[places] += w * x[pixels]`.
         """
-        return [
+        rows, columns = self._meetings(0), self._meetings(1)
+        return tuple(
             ((..., row_places, column_places), (..., row_pixels, column_pixels))
-            for row_places, row_pixels in self._meetings(0)
-            for column_places, column_pixels in self._meetings(1)
-        ]
+            for row_places, row_pixels in rows
+            for column_places, column_pixels in columns
+        )
 
     def _meetings(self, axis: int) -> list[tuple[slice, slice]]:
         """Along one axis, for each tap: the places and the pixels."""
@@ -169,7 +194,7 @@ def windows_of(
     return windows
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=64)  # those of a large network: of a large kernel it keeps megabytes
 def _known(windows: Windows) -> Windows:
     """The first of all that are equal, of which much may be known."""
     return windows
@@ -200,4 +225,4 @@ def pair(op: str, name: str, value: Any, least: int = 1) -> Pair:
         raise TypeError(f"{op}: {name} must be an int or a pair of ints; got {value!r}")
     if min(both) < least:
         raise ValueError(f"{op}: {name} must be at least {least}; got {value!r}")
-    return both[0], both[1]
+    return int(both[0]), int(both[1])  # of True, too

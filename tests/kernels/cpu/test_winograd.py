@@ -78,13 +78,13 @@ def test_blocks_of_images_and_threads_change_nothing(shared, monkeypatch, rng, n
 )
 def test_a_block_fits_the_cache_and_its_products_are_small(monkeypatch, constant, value):
     monkeypatch.setattr(winograd, constant, value)
-    x, windows = np.zeros((7, 2, 4, 4), "float32"), Windows((4, 4), (3, 3), padding=SAME)
+    x, windows = np.zeros((7, 4, 4, 2), "float32"), Windows((4, 4), (3, 3), padding=SAME)
     ((*blocks,),) = winograd._in_blocks(over_blocks, list, x, 6, windows)
     assert blocks == [slice(0, 3), slice(3, 6), slice(6, 7)]
 
 
 def test_numpys_buffers_are_small_inside_and_as_before_afterwards():
-    x, windows = np.zeros((1, 2, 4, 4)), Windows((4, 4), (3, 3), padding=SAME)
+    x, windows = np.zeros((1, 4, 4, 2)), Windows((4, 4), (3, 3), padding=SAME)
     with np.errstate():
         np.setbufsize(4096)
         assert winograd._in_blocks(over_blocks, lambda _: np.getbufsize(), x, 2, windows) == [winograd.BUFFER]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from techniques.models import CNN
-from techniques.models.evaluate import outputs
+from techniques.models.evaluate import eval_mode, outputs
 from tinygrad_lite import manual_seed, nn
 
 
@@ -58,6 +58,13 @@ def test_every_module_gets_its_mode_back(model, images):
     assert len(set(before)) == 2
     outputs(model, images)
     assert [module.training for module in model.modules()] == before
+
+
+def test_a_model_that_was_set_to_training_within_gets_its_mode_back():
+    model = nn.Linear(2, 2).eval()
+    with eval_mode(model):
+        model.train()
+    assert not model.training
 
 
 def test_a_model_that_fails_gets_its_mode_back_too():

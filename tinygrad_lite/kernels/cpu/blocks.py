@@ -1,8 +1,9 @@
-"""Elementwise work for NumPy in blocks: what one pass wrote is still in the cache when the next reads it.
+"""Work for NumPy in blocks: what one pass wrote is still in the cache when the next reads it.
 
 An expression such as `x / (1 + exp(-x))` passes over whole arrays, and for large ones memory is slower than
 arithmetic. Here each block of an array goes through all passes before the next one, and threads share the
-blocks. Blocks are cut from memory, so any order of axes in memory does, and results have that of the input.
+blocks. Elementwise work (`in_blocks`) cuts blocks from memory, so any order of axes in memory does, and
+results have that of the input. Convolutions cut blocks of images, and prepare room for them (`for_blocks`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from tinygrad_lite.threads import CALLS, equal_length, in_runs, over_blocks, slices
+from tinygrad_lite.threads import CALLS, WORTH, over_blocks, slices
 
 T = TypeVar("T")
 
@@ -58,20 +59,12 @@ def in_blocks(
             length = block.stop - block.start
             compute(*[row[block] for row in rows], *[free[:length] for free in room])
 
-    over_blocks(work, first.size, BLOCK, 8 * passes * first.size)
+    cost = 8 * passes * first.size
+    if cost < 2 * CALLS * WORTH:  # one thread's, and no BLAS in it to be held
+        work(slices(0, first.size, BLOCK))
+    else:
+        over_blocks(work, first.size, BLOCK, cost)
     return made
-
-
-def sum_over_blocks(
-    terms: Callable[[Iterator[slice]], Iterator[np.ndarray]], n: int, longest: int, cost: float
-) -> np.ndarray:
-    """The sum of what `terms` yields for equal blocks of range(n), `longest` at most; `cost` of all."""
-
-    def run(start: int, stop: int) -> np.ndarray:
-        blocks = slices(start, stop, equal_length(stop - start, longest))
-        return functools.reduce(np.add, terms(blocks if start < stop else iter([slice(0, 0)])))
-
-    return functools.reduce(np.add, in_runs(run, n, cost / CALLS))
 
 
 def for_blocks(prepare: Callable[..., Callable[..., T]], *arguments: object) -> Callable[..., T]:
@@ -84,11 +77,11 @@ def for_blocks(prepare: Callable[..., Callable[..., T]], *arguments: object) -> 
     return lambda block, *more: prepared(block.stop - block.start)(block, *more)
 
 
-def copies(parts: list[tuple[np.ndarray, np.ndarray]], filled: np.ndarray) -> Callable[[slice], np.ndarray]:
-    """To fill an array by copies to its parts, which come second, of a block of what comes first."""
+def filling(pairs: list[tuple[np.ndarray, np.ndarray]], filled: np.ndarray) -> Callable[[slice], np.ndarray]:
+    """A function of a block: for each pair (source, target), target ← source[block]; returns `filled`."""
 
     def fill(block: slice) -> np.ndarray:
-        for source, target in parts:
+        for source, target in pairs:
             target[...] = source[block]
         return filled
 

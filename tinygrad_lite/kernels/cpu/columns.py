@@ -24,7 +24,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygrad_lite.kernels.cpu.blocks import copies, whole
+from tinygrad_lite.kernels.cpu.blocks import filling, whole
 from tinygrad_lite.kernels.windows import Windows
 
 BLOCK_BYTES = 1 << 21  # of windows at a time: half as much takes 4 % longer, twice as much 2 %
@@ -42,7 +42,7 @@ class Layout(ABC):
         return max(1, int(BLOCK_BYTES // (self.numbers_of_an_image() * x.shape[1] * x.itemsize)))
 
     def rows_of(self, images: slice) -> tuple:
-        """Where a block of images is in what `places` gives of all of them: a key."""
+        """The key of a block of images in `places` of all images."""
         return ..., slice(images.start * self.rows, images.stop * self.rows), slice(None)
 
     @abstractmethod
@@ -73,21 +73,23 @@ class Columns(Layout):
         super().__init__(windows, math.prod(windows.grid))
 
     def numbers_of_an_image(self) -> int:
-        """As many as taps of windows."""
+        """As many as all windows have taps."""
         return self.rows * math.prod(self.windows.kernel)
 
     def prepare(self, x: np.ndarray, n: int) -> Callable[[slice], np.ndarray]:
-        """As a matrix; what has a border is copied twice, and what is no more than pixels not at all."""
-        windows, last = self.windows, x.transpose(0, 2, 3, 1)
-        if windows.are_pixels:
+        """As a matrix. Windows that are pixels need no copy if their numbers lie together, else one."""
+        windows, last, c = self.windows, x.transpose(0, 2, 3, 1), x.shape[1]
+        if windows.are_pixels and last.flags.c_contiguous:
             rows = self.places(x)
             return lambda images: rows[self.rows_of(images)]
-        matrix = np.empty((n * self.rows, math.prod(windows.kernel) * x.shape[1]), x.dtype)
+        matrix = np.empty((n * self.rows, math.prod(windows.kernel) * c), x.dtype)
+        if windows.are_pixels:
+            return filling(_elements(x, matrix.reshape(n, *windows.size, c)), matrix)
         if last.flags.c_contiguous and not windows.is_padded:
-            return copies([self._taps(last, matrix)], matrix)
-        bordered = np.zeros((n, *windows.padded, x.shape[1]), x.dtype)
+            return filling([self._taps(last, matrix)], matrix)
+        bordered = np.zeros((n, *windows.padded, c), x.dtype)
         ((places, pixels),) = windows.pixels.taps
-        put = copies([(a[pixels], b[places]) for a, b in _elements(x, bordered)], bordered)
+        put = filling([(a[pixels], b[places]) for a, b in _elements(x, bordered)], bordered)
         taps, of_matrix = self._taps(bordered, matrix)
 
         def lay_out(images: slice) -> np.ndarray:
@@ -110,15 +112,15 @@ class Columns(Layout):
         return source, whole(matrix.reshape(-1, *shape, run * c))
 
     def places(self, y: np.ndarray) -> np.ndarray:
-        """(n·rows·columns, o)."""
+        """Images (n, o, rows, columns) as (n·rows·columns, o)."""
         return y.transpose(0, 2, 3, 1).reshape(-1, y.shape[1])
 
     def matrix_of(self, w: np.ndarray) -> np.ndarray:
-        """(kh·kw·c, o)."""
+        """Weights (o, c, kh, kw) as (kh·kw·c, o)."""
         return w.transpose(2, 3, 1, 0).reshape(-1, len(w))
 
     def weights_of(self, matrix: np.ndarray) -> np.ndarray:
-        """(o, c, kh, kw)."""
+        """The weights (o, c, kh, kw) of a matrix (k, o)."""
         (kh, kw), (k, o) = self.windows.kernel, matrix.shape
         return matrix.reshape(kh, kw, k // (kh * kw), o).transpose(3, 2, 0, 1)
 
@@ -133,11 +135,11 @@ class Bands(Layout):
         super().__init__(windows, windows.grid[0])
 
     def numbers_of_an_image(self) -> int:
-        """As many as pixels, each row counted as often as it lies under windows."""
+        """As many as pixels, if each row counts as often as it lies under windows."""
         return self.rows * self.windows.padded[1] * self.windows.kernel[0]
 
     def prepare(self, x: np.ndarray, n: int) -> Callable[[slice], np.ndarray]:
-        """As matrices in the same memory, which keeps its zeros where there is padding."""
+        """As matrices that overlap in memory, which keeps its zeros where there is padding."""
         windows, c = self.windows, x.shape[1]
         (rows, columns), (kh, kw), length = windows.grid, windows.kernel, windows.padded[1]
         bands = np.zeros((n, rows, length, kh, c), x.dtype)
@@ -149,19 +151,19 @@ class Bands(Layout):
             for source, target in _elements(x, bands)
             for tap, (places, pixels) in enumerate(windows.first_columns.taps)
         ]
-        return copies(parts, matrices)
+        return filling(parts, matrices)
 
     def places(self, y: np.ndarray) -> np.ndarray:
-        """(columns, n·rows, o)."""
+        """Images (n, o, rows, columns) as (columns, n·rows, o)."""
         n, o, rows, columns = y.shape
         return y.transpose(0, 2, 3, 1).reshape(n * rows, columns, o).swapaxes(0, 1)
 
     def matrix_of(self, w: np.ndarray) -> np.ndarray:
-        """(kw·kh·c, o)."""
+        """Weights (o, c, kh, kw) as (kw·kh·c, o)."""
         return w.transpose(3, 2, 1, 0).reshape(-1, len(w))
 
     def weights_of(self, matrix: np.ndarray) -> np.ndarray:
-        """(o, c, kh, kw)."""
+        """The weights (o, c, kh, kw) of a matrix (k, o)."""
         (kh, kw), (k, o) = self.windows.kernel, matrix.shape
         return matrix.reshape(kw, kh, k // (kh * kw), o).transpose(3, 2, 1, 0)
 

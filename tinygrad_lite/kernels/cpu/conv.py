@@ -23,11 +23,11 @@ import numpy as np
 
 from tinygrad_lite.kernels import conv as plain
 from tinygrad_lite.kernels.cpu import depthwise, winograd
-from tinygrad_lite.kernels.cpu.blocks import for_blocks, sum_over_blocks
+from tinygrad_lite.kernels.cpu.blocks import for_blocks
 from tinygrad_lite.kernels.cpu.columns import Bands, Columns, Layout, channels_last
 from tinygrad_lite.kernels.cpu.products import multiply, multiply_transposed
 from tinygrad_lite.kernels.windows import Pair, Windows
-from tinygrad_lite.threads import one_blas_thread, over_blocks
+from tinygrad_lite.threads import one_blas_thread, over_blocks, sum_over_blocks
 
 
 def specialist_for(

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinygrad_lite.kernels.cpu.blocks import sum_over_blocks
 from tinygrad_lite.kernels.windows import Windows
-from tinygrad_lite.threads import over_blocks
+from tinygrad_lite.threads import over_blocks, sum_over_blocks
 
 BLOCK_BYTES = 1 << 20  # of images, at a time
 
