@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinygrad_lite import set_num_threads, threads
 from tinygrad_lite.kernels import conv as plain
 from tinygrad_lite.kernels.cpu import columns, depthwise, products, winograd
 from tinygrad_lite.kernels.cpu import conv as cpu
@@ -153,6 +154,32 @@ def test_dw_is_made_of_the_windows_of_fewer_channels_where_both_have_as_many(mon
     x, _, _, g = arrays(0, 2, c, o, windows)
     cpu.weight_gradient(g, x, windows, 1)
     assert seen == [o if of_g else c]
+
+
+@pytest.mark.parametrize(
+    ("c", "options"),
+    [
+        (64, {"kernel_size": 3, "padding": 1}),  # Winograd
+        (64, {"kernel_size": 3, "padding": 1, "stride": 2}),
+        (12, {"kernel_size": 5}),
+    ],
+)
+@pytest.mark.parametrize(("n", "parts"), [(64, 2), (1, 1)])
+def test_large_convolutions_are_shared_and_small_ones_are_not(monkeypatch, c, options, n, parts):
+    seen, at_once = [], threads._at_once
+    monkeypatch.setattr(threads, "_at_once", lambda jobs, cost: seen.append(len(jobs)) or at_once(jobs, cost))
+    set_num_threads(2)
+    windows = windows_of("conv2d", (20, 20), **options)
+    x, w, b, g = (a.astype("float32") for a in arrays(0, n, c, c, windows))
+    for result in (
+        lambda: cpu.convolve(x, w, b, windows, 1),
+        lambda: cpu.input_gradient(g, w, windows, 1),
+        lambda: cpu.weight_gradient(g, x, windows, 1),
+    ):
+        seen.clear()
+        result()
+        assert max(seen) == parts
+    set_num_threads(1)
 
 
 # -- which way serves which shape --------------------------------------------------------------------------

@@ -62,15 +62,15 @@ def pays(windows: Windows, c: int, o: int, n: int, by_weights: bool) -> bool:
 
     Time over that of `kernels/cpu/conv.py`, forward and both gradients (float32, one thread, AVX-512):
 
-        24 channels, 128 images of  8²    1.1   0.81        64 channels,  64 images of 16²    0.67  0.59
-        32            64 of         4²    0.92  0.74        64            32 of         7²    0.89  0.76
-        32            64 of         8²    0.85  0.68        64           512 of         2²    0.68  0.59
-        32            64 of        28²    0.93  0.71       128            64 of         4²    0.61  0.58
-        64            64 of         8²    0.66  0.59       128            64 of         8²    0.64  0.57
-        16            64 of        14²    1.2   0.88
+        24 channels, 128 images of  8²    1.0   0.72        64 channels,  64 images of 16²    0.64  0.57
+        32            64 of         4²    1.0   0.72        64            32 of         7²    1.0   0.74
+        32            64 of         8²    0.90  0.63        64           512 of         2²    0.84  0.61
+        32            64 of        28²    0.86  0.64       128            64 of         4²    0.64  0.53
+        64            64 of         8²    0.70  0.56       128            64 of         8²    0.52  0.48
+        16            64 of        14²    1.1   0.68
         and where it is False for both:
-        32            64 of         5²    1.2   1.0        128             1 of         8²    1.1   1.0
-        32             8 of         8²    1.1   0.86
+        32            64 of         5²    1.2   0.89       128             1 of         8²    0.87  0.79
+        32             8 of         8²    1.3   0.82
     """
     places, tiles = n * math.prod(windows.grid), n * math.prod(_halved(windows.grid))
     if windows.kernel != (3, 3) or not windows.stride == windows.dilation == (1, 1):
