@@ -25,9 +25,7 @@ T = TypeVar("T")
 
 MOST_BY_DEFAULT = 4  # Python code between NumPy's calls holds a lock: further threads would wait for it
 WORTH = 1 << 22  # multiply-adds for which a thread is woken: about 100 µs, twice as long as to wake it
-CALLS = (
-    4  # work of many NumPy calls must be so many times larger: between calls threads wait for Python's lock
-)
+CALLS = 4  # many calls must be so many times more work: between them threads wait for Python's lock
 SMALL = 1 << 18  # multiply-adds up to which OpenBLAS uses one thread anyway
 LOOK_AGAIN = 0.01  # seconds: asking BLAS takes as long as a small operation
 

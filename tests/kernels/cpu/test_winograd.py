@@ -86,7 +86,7 @@ def test_a_block_fits_the_cache_and_its_products_are_small(monkeypatch, constant
 def test_images_whose_channels_lie_together_are_not_copied_though_others_lie_between():
     others = np.zeros((4, 6, 6, 5), "float32").transpose(0, 3, 1, 2)
     for x in (others[::2], others[:, 1:4], others[..., 1:-1, ::2]):
-        assert np.shares_memory(winograd._images(x), x)
+        assert np.shares_memory(winograd.pixels_of(x), x)
 
 
 def test_numpys_buffers_are_small_inside_and_as_before_afterwards():

@@ -88,6 +88,12 @@ def filling(pairs: list[tuple[np.ndarray, np.ndarray]], filled: np.ndarray) -> C
     return fill
 
 
+def pixels_of(x: np.ndarray) -> np.ndarray:
+    """Images (n, c, h, w) as (n, h, w, c), a view if the numbers of a pixel lie together."""
+    images = x.transpose(0, 2, 3, 1)
+    return images if images.strides[3] == x.itemsize else np.ascontiguousarray(images)
+
+
 def whole(pixels: np.ndarray) -> np.ndarray:
     """(…, c) as (…), the numbers of a pixel one element: NumPy's loops count elements."""
     return pixels.view(f"V{pixels.shape[-1] * pixels.itemsize}")[..., 0]

@@ -18,6 +18,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygrad_lite.kernels import pool as plain
+from tinygrad_lite.kernels.cpu.blocks import pixels_of, whole
 from tinygrad_lite.kernels.windows import Windows
 from tinygrad_lite.threads import in_runs, slices
 
@@ -35,9 +36,9 @@ def window_sums(x: np.ndarray, windows: Windows) -> np.ndarray:
 
     def work(part: slice) -> None:
         total, summand = y[part], np.empty_like(y[part])
-        _pixels(total)[...] = first[part]
+        whole(total)[...] = first[part]
         for pixels in others:
-            _pixels(summand)[...] = pixels[part]
+            whole(summand)[...] = pixels[part]
             total += summand
 
     _in_blocks(work, images)
@@ -54,7 +55,7 @@ def spread_sums(y: np.ndarray, windows: Windows) -> np.ndarray:
 
     def work(part: slice) -> None:
         for pixels in taps:
-            pixels[part] = _pixels(values[part])
+            pixels[part] = whole(values[part])
 
     _in_blocks(work, x)
     return _tensor(x, y.shape[1])
@@ -73,9 +74,9 @@ def window_maxima(x: np.ndarray, windows: Windows) -> tuple[np.ndarray, np.ndarr
         best, winner = y[part], winners[part]
         rival, wins = np.empty_like(best), np.empty(best.shape, bool)
         number = wins.view("uint8")
-        _pixels(best)[...] = first[part]
+        whole(best)[...] = first[part]
         for tap, pixels in enumerate(others, start=1):
-            _pixels(rival)[...] = pixels[part]
+            whole(rival)[...] = pixels[part]
             np.greater(rival, best, out=wins)
             np.maximum(rival, best, out=best)
             np.multiply(number, tap, out=number)
@@ -103,7 +104,7 @@ def spread_winners(y: np.ndarray, winners: np.ndarray, windows: Windows) -> np.n
         for tap, pixels in enumerate(taps):
             np.equal(winner, tap, out=wins)
             np.multiply(value, wins, out=share)
-            pixels[part] = _pixels(share)
+            pixels[part] = whole(share)
 
     _in_blocks(work, x)
     return _tensor(x, y.shape[1])
@@ -128,8 +129,7 @@ def _images(x: np.ndarray, channels_last: bool) -> np.ndarray:
     """x as images (n, h, w, c) of pixels in one piece; or, an image a channel, (n·c, h, w, 1)."""
     if not channels_last:
         return np.ascontiguousarray(x).reshape(-1, *x.shape[2:], 1)
-    images = x.transpose(0, 2, 3, 1)  # some of the channels of others, maybe: what `split` leaves
-    return images if images.strides[3] == x.itemsize else np.ascontiguousarray(images)
+    return pixels_of(x)  # a view of some of the channels of others, maybe: what `split` leaves
 
 
 def _tensor(images: np.ndarray, channels: int) -> np.ndarray:
@@ -149,17 +149,12 @@ def _new_images(values: np.ndarray, windows: Windows) -> np.ndarray:
 
 def _taps(images: np.ndarray, windows: Windows) -> list[np.ndarray]:
     """For each tap the pixels (n, h′, w′) of the images that it lies on."""
-    pixels, (rows, columns), (down, right) = _pixels(images), windows.grid, windows.stride
+    pixels, (rows, columns), (down, right) = whole(images), windows.grid, windows.stride
     return [
         pixels[:, a : a + rows * down : down, b : b + columns * right : right]
         for a in range(windows.kernel[0])
         for b in range(windows.kernel[1])
     ]
-
-
-def _pixels(images: np.ndarray) -> np.ndarray:
-    """Images (n, h, w, c) as (n, h, w) elements, each with the bytes of all channels."""
-    return images.view(f"V{images.shape[3] * images.itemsize}")[..., 0]
 
 
 def _in_blocks(work: Callable[[slice], None], images: np.ndarray) -> None:

@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lite.kernels.cpu.blocks import filling, for_blocks, whole
+from tinygrad_lite.kernels.cpu.blocks import filling, for_blocks, pixels_of, whole
 from tinygrad_lite.kernels.windows import Pair, Taps, Windows
 from tinygrad_lite.threads import one_blas_thread, over_blocks, sum_over_blocks
 
@@ -82,19 +82,19 @@ def pays(windows: Windows, c: int, o: int, n: int, by_weights: bool) -> bool:
 @one_blas_thread
 def convolve(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, windows: Windows) -> np.ndarray:
     """w ⋆ x + b: (n, c, h, w), (o, c, 3, 3), (o,) → (n, o, rows, columns), channels-last in memory."""
-    return _convolve(_images(x), _transformed(w, GG), b, windows)
+    return _convolve(pixels_of(x), _transformed(w, GG), b, windows)
 
 
 @one_blas_thread
 def input_gradient(g: np.ndarray, w: np.ndarray, windows: Windows) -> np.ndarray:
     """dx: a convolution of g with the mirrored weights."""
-    return _convolve(_images(g), _mirrored(w), None, windows.mirrored)
+    return _convolve(pixels_of(g), _mirrored(w), None, windows.mirrored)
 
 
 @one_blas_thread
 def weight_gradient(g: np.ndarray, x: np.ndarray, windows: Windows) -> np.ndarray:
     """dw, (o, c, 3, 3)."""
-    g, x, back = _images(g), _images(x), windows.mirrored
+    g, x, back = pixels_of(g), pixels_of(x), windows.mirrored
 
     def products(blocks: Iterator[slice]) -> Iterator[np.ndarray]:
         tiles, quads = for_blocks(_tiles, g, back), for_blocks(_quads, x, back)
@@ -107,7 +107,7 @@ def weight_gradient(g: np.ndarray, x: np.ndarray, windows: Windows) -> np.ndarra
 @one_blas_thread
 def gradients(g: np.ndarray, x: np.ndarray, w: np.ndarray, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
     """(dx, dw), from the same tiles of g."""
-    g, x, U, back = _images(g), _images(x), _mirrored(w), windows.mirrored
+    g, x, U, back = pixels_of(g), pixels_of(x), _mirrored(w), windows.mirrored
     dx = np.empty((len(x), *windows.size, x.shape[3]), x.dtype)
 
     def products(blocks: Iterator[slice]) -> Iterator[np.ndarray]:
@@ -149,12 +149,6 @@ def _in_blocks(divide: Callable[..., Any], work: Callable, x: np.ndarray, o: int
 
 
 # -- of a block of images (n, h, w, c) ---------------------------------------------------------------------
-
-
-def _images(x: np.ndarray) -> np.ndarray:
-    """(n, c, h, w) as (n, h, w, c), a view if the numbers of a pixel lie together."""
-    images = x.transpose(0, 2, 3, 1)
-    return images if images.strides[3] == x.itemsize else np.ascontiguousarray(images)
 
 
 def _tiles(x: np.ndarray, windows: Windows, n: int) -> Callable[[slice], np.ndarray]:
